@@ -1,0 +1,3 @@
+"""fedishare: federated microsharing for organizations."""
+
+__version__ = "0.1.0"
