@@ -136,7 +136,7 @@ class Boost:
 
 @dataclass(frozen=True, slots=True)
 class RelayedActivity:
-    """Announce by a Group of an activity (FEP-1b12): judged as that activity after fetching it or checking its proof."""
+    """Announce by a Group of an activity (FEP-1b12): judged as that activity once fetched or proven."""
 
     iri: Iri
     document: str
@@ -273,16 +273,7 @@ class TokenRevoked:
     account_id: Id
 
 
-Notice = (
-    JobsQueued
-    | PostPublished
-    | PostEdited
-    | PostRemoved
-    | Notified
-    | ActorChanged
-    | PolicyChanged
-    | TokenRevoked
-)
+Notice = JobsQueued | PostPublished | PostEdited | PostRemoved | Notified | ActorChanged | PolicyChanged | TokenRevoked
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts. ``domain`` is None for local actors; else it is the domain of the handle, and ``host`` that of the IRI."""
+    """Who acts. ``domain`` (of the handle) and ``host`` (of the IRI) are None for local actors."""
 
     id: Id
     iri: Iri

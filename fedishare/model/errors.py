@@ -164,9 +164,7 @@ class FetchFailed(PeerFault):
 
     status = 502
 
-    def __init__(
-        self, message: str, *, http_status: int | None = None, retry_after: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, http_status: int | None = None, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.http_status = http_status
         self.retry_after = retry_after

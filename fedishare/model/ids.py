@@ -31,9 +31,7 @@ Millis = NewType("Millis", int)
 """An instant: milliseconds since 1970-01-01T00:00Z."""
 
 MAX_IRI = 2048
-_ASCII_HOST = re.compile(
-    r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z"
-)
+_ASCII_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?\Z")
 _LOCAL_NAME = re.compile(r"[A-Za-z0-9_]{1,30}\Z")
 

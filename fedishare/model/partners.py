@@ -67,7 +67,7 @@ class Partner:
     review_at: Millis | None = None
     source: str = "database"
     """``file`` (instance.toml, read-only elsewhere) or ``database``."""
-    created_at: Millis = Millis(0)
+    created_at: int = 0
     hosts: tuple[Domain, ...] = ()
     """Further hosts of a split domain (where its actors live), each as exact as ``domain``."""
 
@@ -142,12 +142,9 @@ def next_attempt(
 ) -> Millis | None:
     """When to try again, or None when it is over.
 
-    ``attempts`` counts those made, ``retry_after`` is in seconds, ``jitter`` from -1 to 1 moves the delay by up to 20 %.
+    ``attempts`` counts those made, ``retry_after`` is in seconds, ``jitter`` (-1 to 1) moves the delay by up to 20 %.
     """
-    if (
-        outcome in (Outcome.DELIVERED, Outcome.REFUSED, Outcome.GONE)
-        or now - first_at >= 1000 * GIVE_UP_AFTER
-    ):
+    if outcome in (Outcome.DELIVERED, Outcome.REFUSED, Outcome.GONE) or now - first_at >= 1000 * GIVE_UP_AFTER:
         return None
     delay = SCHEDULE[attempts - 1] if attempts <= len(SCHEDULE) else LATER
     seconds = max(delay * (1 + 0.2 * max(-1.0, min(1.0, jitter))), retry_after or 0)
