@@ -1,0 +1,202 @@
+"""Dialect: the only place where the two SQLs differ.
+
+Queries are written in one text, migrations in another, both with a few tokens, and translated once per query.
+
+====================  ===========================================  ======================================
+written               SQLite                                       PostgreSQL
+====================  ===========================================  ======================================
+``:name``             the same                                     ``$1``
+``:name IS NULL``     the same                                     a flag of its own, as NULL has no type
+``IN :names[]``       ``IN (SELECT value FROM json_each(:names))`` ``= ANY($1)``
+``NOT IN :names[]``   ``NOT IN (SELECT …)``                        ``<> ALL($1)``
+``{skip_locked}``     nothing                                      ``FOR UPDATE SKIP LOCKED``
+``{greatest}(a, b)``  ``max(a, b)``                                ``GREATEST(a, b)``
+``{least}(a, b)``     ``min(a, b)``                                ``LEAST(a, b)``
+``{json:col:key}``    ``json_extract(col, '$.key')``               ``(col::json->>'key')``
+``{id}``              ``INTEGER PRIMARY KEY``                      ``BIGINT PRIMARY KEY``
+``{int}``             ``INTEGER``                                  ``BIGINT``
+``{text}``            ``TEXT``                                     ``TEXT COLLATE "C"``
+``{blob}``            ``BLOB``                                     ``BYTEA``
+``{without_rowid}``   ``WITHOUT ROWID``                            nothing
+====================  ===========================================  ======================================
+
+In migrations, lines between ``-- only sqlite:`` (or ``-- only postgres:``) and ``-- end`` are for that engine alone.
+Things to keep in mind while writing one text for both: there are no booleans (write ``flag = 1``), ``max(NULL, x)``
+is NULL but ``GREATEST(NULL, x)`` is x, LIKE differs in case and wants its ``ESCAPE``, and an upsert from SELECT
+needs a WHERE.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+Engine = Literal["sqlite", "postgres"]
+
+_WORDS: Mapping[Engine, Mapping[str, str]] = {
+    "sqlite": {
+        "skip_locked": "",
+        "greatest": "max",
+        "least": "min",
+        "id": "INTEGER PRIMARY KEY",
+        "int": "INTEGER",
+        "text": "TEXT",
+        "blob": "BLOB",
+        "without_rowid": "WITHOUT ROWID",
+    },
+    "postgres": {
+        "skip_locked": "FOR UPDATE SKIP LOCKED",
+        "greatest": "GREATEST",
+        "least": "LEAST",
+        "id": "BIGINT PRIMARY KEY",
+        "int": "BIGINT",
+        "text": 'TEXT COLLATE "C"',
+        "blob": "BYTEA",
+        "without_rowid": "",
+    },
+}
+
+_LEXICON = re.compile(
+    r"""
+      (?P<plain> '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | ::)
+    | \b(?P<not>NOT\s+)? IN \s+ :(?P<list>[a-z_]\w*)\[\]
+    | :(?P<nullable>[a-z_]\w*) \s+ IS \s+ (?P<is_not>NOT\s+)? NULL\b
+    | :(?P<name>[a-z_]\w*)
+    | \{(?P<token>[^{}]*)\}
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_JSON = re.compile(r"json:([a-z_][\w.]*):([a-z_]\w*)\Z", re.IGNORECASE)
+_FORK = re.compile(r"^[ \t]*-- only (\w+):[ \t]*\n(.*?)^[ \t]*-- end[ \t]*$\n?", re.MULTILINE | re.DOTALL)
+_PIECE = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(\w*)\$.*?\$\1\$ | ;""", re.VERBOSE | re.DOTALL
+)
+_TRIGGER = re.compile(r"\s*CREATE\s+(TEMP\s+|TEMPORARY\s+)?TRIGGER\b.*\bBEGIN\b", re.IGNORECASE | re.DOTALL)
+_TRIGGER_END = re.compile(r"\bEND\s*\Z", re.IGNORECASE)
+
+Bind = Callable[[Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A query in an engine's own words; ``bind`` turns named values to what its driver wants."""
+
+    text: str
+    bind: Bind
+    size: int
+    """How many parameters the engine's text has."""
+
+
+def translate(text: str, engine: Engine) -> Statement:
+    """One query. Raises `ValueError` for a token that does not exist."""
+    return _sqlite(text) if engine == "sqlite" else _postgres(text)
+
+
+def _sqlite(text: str) -> Statement:
+    names: dict[str, None] = {}
+    lists: dict[str, None] = {}
+
+    def one(match: re.Match[str]) -> str:
+        if match["list"]:
+            names[match["list"]] = lists[match["list"]] = None
+            return f"{match['not'] or ''}IN (SELECT value FROM json_each(:{match['list']}))"  # noqa: S608 — names only
+        if match["nullable"] or match["name"]:
+            names[match["nullable"] or match["name"]] = None
+            return match[0]
+        return match["plain"] or _word(match["token"], "sqlite")
+
+    translated = _LEXICON.sub(one, text).strip()
+    return Statement(translated, _json_binder(tuple(lists)) if lists else _as_given, len(names))
+
+
+def _postgres(text: str) -> Statement:
+    names: dict[tuple[str, bool], int] = {}
+
+    def place(name: str, null_flag: bool = False) -> str:
+        return f"${names.setdefault((name, null_flag), len(names) + 1)}"
+
+    def one(match: re.Match[str]) -> str:
+        if match["list"]:
+            return f"{'<> ALL' if match['not'] else '= ANY'}({place(match['list'])})"
+        if match["nullable"]:
+            return f"({place(match['nullable'], True)} = {0 if match['is_not'] else 1})"
+        if match["name"]:
+            return place(match["name"])
+        return match["plain"] or _word(match["token"], "postgres")
+
+    translated = _LEXICON.sub(one, text).strip()
+    return Statement(translated, _positional_binder(tuple(names)), len(names))
+
+
+def _word(token: str | None, engine: Engine) -> str:
+    word = _WORDS[engine].get(token or "")
+    if word is not None:
+        return word
+    found = _JSON.match(token or "")
+    if not found:
+        raise ValueError(f"{{{token}}} is no token of this dialect; see fedishare/store/dialect.py for those that are")
+    column, key = found.groups()
+    return f"json_extract({column}, '$.{key}')" if engine == "sqlite" else f"({column}::json->>'{key}')"
+
+
+def _as_given(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return params
+
+
+def _json_binder(lists: tuple[str, ...]) -> Bind:
+    def bind(params: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**params, **{name: _json_list(params[name]) for name in lists}}
+
+    return bind
+
+
+def _json_list(values: Iterable[Any]) -> str:
+    found = list(values)
+    if found and isinstance(found[0], bytes):
+        raise TypeError("a list parameter can hold numbers or text, not bytes")
+    return msgspec.json.encode(found).decode()
+
+
+def _positional_binder(names: tuple[tuple[str, bool], ...]) -> Bind:
+    if any(null_flag for _, null_flag in names):
+        return lambda params: [int(params[name] is None) if null_flag else params[name] for name, null_flag in names]
+    plain = tuple(name for name, _ in names)
+    return lambda params: [params[name] for name in plain]
+
+
+def ddl_statements(text: str, engine: Engine) -> list[str]:
+    """The statements of a migration for one engine, tokens replaced. Raises `ValueError` for an unknown token."""
+
+    def fork(match: re.Match[str]) -> str:
+        if match[1] not in _WORDS:
+            raise ValueError(f"'-- only {match[1]}:' names no engine; sqlite and postgres exist")
+        return match[2] if match[1] == engine else ""
+
+    chosen = _FORK.sub(fork, text)
+    replaced = re.sub(r"\{(\w+)\}", lambda match: _word(match[1], engine), chosen)
+    return _split(replaced)
+
+
+def _split(text: str) -> list[str]:
+    """Cut at semicolons outside of strings, comments, dollar quotes and trigger bodies."""
+    found: list[str] = []
+    start = 0
+    for match in _PIECE.finditer(text):
+        if match[0] != ";":
+            continue
+        piece = text[start : match.start()]
+        if _TRIGGER.match(_bare(piece)) and not _TRIGGER_END.search(_bare(piece)):
+            continue
+        found.append(piece.strip())
+        start = match.end()
+    found.append(text[start:].strip())
+    return [piece for piece in found if _bare(piece)]
+
+
+def _bare(piece: str) -> str:
+    """Without comments."""
+    return re.sub(r"--[^\n]*|/\*.*?\*/", "", piece, flags=re.DOTALL).strip()
