@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from fedishare.model.ids import Domain, Millis
-from fedishare.model.posts import Visibility
+from fedishare.model.posts import PostKind, Visibility
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+ACTIVITY_TYPES = frozenset(
+    {
+        "Accept",
+        "Add",
+        "Announce",
+        "Block",
+        "Create",
+        "Delete",
+        "EmojiReact",
+        "Flag",
+        "Follow",
+        "Like",
+        "Move",
+        "Reject",
+        "Remove",
+        "Undo",
+        "Update",
+    }
+)
+"""The activities that we know. Any other is answered 2xx and ignored."""
+
+OBJECT_TYPES = frozenset(kind.value for kind in PostKind)
+"""The object types that terms can name: those of posts."""
+
+WIDEST_V4, WIDEST_V6 = 8, 7
+"""The shortest prefix that a configured network may have; anything wider is everybody."""
+
+NEVER: tuple[Network, ...] = tuple(ipaddress.ip_network(n) for n in ("0.0.0.0/8", "169.254.0.0/16", "fe80::/10"))
+"""Networks in which nobody that we agreed something with can live: "this" network, and link-local with its
+metadata services."""
 
 
 class PartnerState(StrEnum):
@@ -70,6 +104,56 @@ class Partner:
     created_at: int = 0
     hosts: tuple[Domain, ...] = ()
     """Further hosts of a split domain (where its actors live), each as exact as ``domain``."""
+
+    @property
+    def names(self) -> tuple[Domain, ...]:
+        """Every host that is this partner, ``domain`` first."""
+        return (self.domain, *self.hosts)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host can only be this machine: ``localhost``, ``*.localhost`` (RFC 6761), 127.0.0.0/8, ::1.
+
+    ``host`` may carry a port and the brackets of an IPv6 address.
+    """
+    if host.startswith("["):
+        name = host[1:].partition("]")[0]
+    else:
+        name = host if host.count(":") > 1 else host.partition(":")[0]
+    name = name.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def network_problem(text: str, *, loopback: bool) -> str | None:
+    """Why a CIDR cannot stand in a list of networks, or None. ``loopback`` also lets this machine's own addresses in.
+
+    A network that is nearly everything is refused, and so are link-local (the cloud's metadata service), multicast
+    and unspecified addresses: nobody we agreed something with lives there.
+    """
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return f"expected a network such as 10.20.0.0/16 or an address, found {text[:60]!r}"
+    if "/" in text and ipaddress.ip_interface(text).ip != network.network_address:
+        return f"{text!r} has bits set behind its prefix; did you mean {str(network)!r}?"
+    if network.prefixlen < (WIDEST_V4 if network.version == 4 else WIDEST_V6):
+        return f"{text!r} is so wide that it names nearly everybody; list the networks that are really meant"
+    if network.is_loopback:
+        return None if loopback else f"{text!r} is this machine itself; that wants [server] development = true"
+    if network.is_multicast or network.is_reserved or any(_overlaps(network, never) for never in NEVER):
+        return f"{text!r} has link-local, multicast or reserved addresses in it; nothing that we talk to can be there"
+    return None
+
+
+def _overlaps(one: Network, other: Network) -> bool:
+    if isinstance(one, ipaddress.IPv4Network):
+        return isinstance(other, ipaddress.IPv4Network) and one.overlaps(other)
+    return isinstance(other, ipaddress.IPv6Network) and one.overlaps(other)
 
 
 class Outcome(StrEnum):
