@@ -19,7 +19,6 @@ from fedishare.activitypub.signatures_base import (
     content_digest,
     digest_header,
     refuse,
-    to_bytes,
 )
 from fedishare.activitypub.signatures_cavage import sign as sign_cavage
 from fedishare.activitypub.signatures_rfc9421 import sign as sign_rfc9421
@@ -82,7 +81,7 @@ def verify(
     check(claim, request, now=now, max_age=max_age, max_ahead=max_ahead)
     if claim.scheme == "rfc9421":
         signatures_rfc9421.check_algorithm(claim, key)
-        texts = (to_bytes(signatures_rfc9421.signature_base(request, claim.components, claim.params)),)
+        texts = signatures_rfc9421.bases(claim, request)
     else:
         signatures_cavage.check_algorithm(claim, key)
         texts = signatures_cavage.bases(claim, request)

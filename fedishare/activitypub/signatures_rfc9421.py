@@ -54,7 +54,19 @@ LABEL = "sig1"
 _ALGORITHMS = {"rsa-v1_5-sha256": "rsa", "ed25519": "ed25519"}
 """Algorithm to the kind of key that it needs."""
 _FIELD_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-_DERIVED = frozenset("@method @target-uri @authority @scheme @request-target @path @query @query-param @status".split())
+_DERIVED = frozenset(
+    {
+        "@method",
+        "@target-uri",
+        "@authority",
+        "@scheme",
+        "@request-target",
+        "@path",
+        "@query",
+        "@query-param",
+        "@status",
+    }
+)
 
 
 def parse(inputs: str, signatures: str | None) -> Claim:
@@ -178,6 +190,11 @@ def check_algorithm(claim: Claim, key: PublicKey) -> None:
         raise refuse(SignatureReason.UNSUPPORTED, message)
 
 
+def bases(claim: Claim, request: RawRequest) -> tuple[bytes, ...]:
+    """The one text that may have been signed. Raises `SignatureError`."""
+    return (to_bytes(signature_base(request, claim.components, claim.params)),)
+
+
 def signature_base(
     request: RawRequest, components: tuple[Component, ...], params: str, status: int | None = None
 ) -> str:
@@ -192,7 +209,7 @@ def _value(request: RawRequest, component: Component, status: int | None) -> str
     name = component.name
     if not name.startswith("@"):
         return header_value(request, name)
-    path, question, query = request.target.partition("?")
+    path, _, query = request.target.partition("?")
     match name:
         case "@method":
             return request.method
