@@ -131,7 +131,6 @@ class Options:
     codec: NoticeCodec | None
     queue_limit: int
     lock_timeout: float
-    migrations: Sequence[Migration] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +153,9 @@ class Database(ABC):
 
     dialect: str
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, migrations: Sequence[Migration]) -> None:
         self.options = options
+        self.migrations = migrations
         self._subscribers: list[Callable[[object], None]] = []
 
     @abstractmethod
@@ -250,7 +250,7 @@ class Ids:
 
 
 class _Opener(Protocol):
-    async def __call__(self, url: str, options: Options) -> Database: ...
+    async def __call__(self, url: str, options: Options, migrations: Sequence[Migration] | None) -> Database: ...
 
 
 _ENGINES = {
@@ -286,5 +286,5 @@ async def open_database(
         raise ConfigError(
             f"database.url: {scheme} needs a driver that is missing ({error}); pip install 'fedishare[postgres]'"
         ) from error
-    options = Options(clock, readers, codec, queue_limit, lock_timeout, migrations)
-    return await cast(_Opener, engine.open_engine)(url, options)
+    options = Options(clock, readers, codec, queue_limit, lock_timeout)
+    return await cast(_Opener, engine.open_engine)(url, options, migrations)

@@ -35,6 +35,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from fedishare.store.db import Sql
+
 Engine = Literal["sqlite", "postgres"]
 
 _WORDS: Mapping[Engine, Mapping[str, str]] = {
@@ -76,7 +78,7 @@ _PIECE = re.compile(
     r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(\w*)\$.*?\$\1\$ | ;""", re.VERBOSE | re.DOTALL
 )
 _TRIGGER = re.compile(r"\s*CREATE\s+(TEMP\s+|TEMPORARY\s+)?TRIGGER\b.*\bBEGIN\b", re.IGNORECASE | re.DOTALL)
-_TRIGGER_END = re.compile(r"\bEND\s*\Z", re.IGNORECASE)
+_TRIGGER_END = re.compile(r";\s*END\s*\Z", re.IGNORECASE)
 
 Bind = Callable[[Mapping[str, Any]], Any]
 
@@ -87,8 +89,19 @@ class Statement:
 
     text: str
     bind: Bind
-    size: int
-    """How many parameters the engine's text has."""
+    names: tuple[str, ...]
+
+
+class Statements(dict[Sql, Statement]):
+    """Each query's translation for one engine, made when it is first run."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+
+    def __missing__(self, query: Sql) -> Statement:
+        statement = self[query] = translate(query.text, self._engine)
+        return statement
 
 
 def translate(text: str, engine: Engine) -> Statement:
@@ -110,7 +123,7 @@ def _sqlite(text: str) -> Statement:
         return match["plain"] or _word(match["token"], "sqlite")
 
     translated = _LEXICON.sub(one, text).strip()
-    return Statement(translated, _json_binder(tuple(lists)) if lists else _as_given, len(names))
+    return Statement(translated, _json_binder(tuple(lists)) if lists else _as_given, tuple(names))
 
 
 def _postgres(text: str) -> Statement:
@@ -129,7 +142,7 @@ def _postgres(text: str) -> Statement:
         return match["plain"] or _word(match["token"], "postgres")
 
     translated = _LEXICON.sub(one, text).strip()
-    return Statement(translated, _positional_binder(tuple(names)), len(names))
+    return Statement(translated, _positional_binder(tuple(names)), tuple(name for name, _ in names))
 
 
 def _word(token: str | None, engine: Engine) -> str:
@@ -154,8 +167,8 @@ def _json_binder(lists: tuple[str, ...]) -> Bind:
     return bind
 
 
-def _json_list(values: Iterable[Any]) -> str:
-    found = list(values)
+def _json_list(values: Iterable[Any] | None) -> str:
+    found = list(values or ())
     if found and isinstance(found[0], bytes):
         raise TypeError("a list parameter can hold numbers or text, not bytes")
     return msgspec.json.encode(found).decode()
