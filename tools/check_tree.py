@@ -20,7 +20,7 @@ LARGEST_TEXT = 1_000_000
 
 # Written so that this file does not contain what it looks for.
 WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("path of a machine", re.compile(r"(?<![\w.])/(?:wor[k]|roo[t]|hom[e]/\w|Users/\w|opt/[p]ypi)(?:/|\b)")),
+    ("path of a machine", re.compile(r"(?<![\w.])/(?:(?:wor[k]|roo[t]|opt/[p]ypi)\b|hom[e]/\w|User[s]/\w)")),
     ("path of a temporary folder", re.compile(r"(?<![\w.])/tm[p]/\w")),
     ("host of a package registry", re.compile(r"py[p]i\.org|python[h]osted\.org|registry\.[n]pmjs|deb\.[d]ebian\.org")),
     ("address of a package index", re.compile(r"--(?:extra-)?[i]ndex-url|--[f]ind-links")),
