@@ -85,8 +85,8 @@ _OPEN_ENDED = frozenset("p li br img hr wbr input dd dt tr td th rt rp option me
 # Only names ignore case, not the whole patterns: so the search for "<" stays the fast one.
 _HEADING = re.compile(r"<(/?)[hH][1-6](?:\s[^<>]*+)?>")
 _BLOCK = re.compile(
-    r"</?(?!p|br|a[ >]|span)(?i:div|section|article|aside|header|footer|main|nav|figure|figcaption|details|summary|address|center|form"
-    r"|table|thead|tbody|tfoot|caption|tr|td|th|dl|dt|dd|hr)(?:\s[^<>]*+)?/?>"
+    r"</?(?!p|br|a[ >]|span)(?i:div|section|article|aside|header|footer|main|nav|figure|figcaption|details|summary"
+    r"|address|center|form|table|thead|tbody|tfoot|caption|tr|td|th|dl|dt|dd|hr)(?:\s[^<>]*+)?/?>"
 )
 
 _SOURCE_SPACE = re.compile(r"[\t\n][ \t\n]*+| [ \t\n]++")
