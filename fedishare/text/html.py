@@ -56,6 +56,7 @@ _CLEANER = nh3.Cleaner(
     tags=set(TAGS),
     clean_content_tags={"script", "style", "iframe", "object", "noscript", "template", "title", "svg", "math"},
     attributes={
+        "*": set(),  # else nh3 keeps title and lang on everything
         "a": {"href", "class"},
         "span": {"class"},
         "p": {"class"},
