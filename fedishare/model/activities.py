@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedishare.model.actors import Actor, ActorKey, ActorKind, Endpoints, Profile
-from fedishare.model.ids import Domain, Id, Iri
+from fedishare.model.ids import Domain, Id, Iri, Millis
 from fedishare.model.posts import RemotePost, Visibility
 
 
@@ -26,6 +26,8 @@ class RemoteActor:
     url: str
     webfinger: str | None = None
     """``acct`` without prefix that the document claims (FEP-2c59); to be checked."""
+    published: Millis | None = None
+    """When the account was made, if the document says."""
 
 
 @dataclass(frozen=True, slots=True)
