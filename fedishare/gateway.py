@@ -20,6 +20,7 @@ from fedishare.egress.wire import KIB, Reply, Target, Transport, WireLimits, par
 from fedishare.guard import Permit
 from fedishare.model.errors import BadInput, FetchFailed, PolicyRefusal
 from fedishare.model.ids import Domain
+from fedishare.policy.facts import Purpose
 
 __all__ = ["Gateway", "HttpTransport", "Proxy", "Reply", "Sign", "Transport", "Warden", "WireLimits", "wire_url"]
 
@@ -68,7 +69,7 @@ class Gateway:
 
         Raises `FetchFailed` (no answer, or one that is too large, malformed or leads elsewhere) and `PolicyRefusal`.
         """
-        target = self._judge(permit, url)
+        target = self._judge(permit, url, delivery=False)
         limits = replace(self._limits, max_body=max_bytes)
         try:
             async with asyncio.timeout(self._deadline):
@@ -90,7 +91,7 @@ class Gateway:
         At most 64 KiB of the answer's body are kept. A kept connection that the peer has closed is replaced once, so
         the peer may see a request twice: send only what is idempotent. Raises `FetchFailed` and `PolicyRefusal`.
         """
-        target = self._judge(permit, url)
+        target = self._judge(permit, url, delivery=True)
         present = {name.lower(): value for name, value in headers.items()}
         if present.get("host", target.authority) != target.authority:
             raise PolicyRefusal(f"Host must be {target.authority}, found {present['host'][:80]!r}", rule="gateway-host")
@@ -114,13 +115,13 @@ class Gateway:
         """Close everything; nothing can be sent afterwards."""
         await self._transport.close()
 
-    def _judge(self, permit: Permit, url: str) -> Target:
+    def _judge(self, permit: Permit, url: str, *, delivery: bool) -> Target:
         # The one thing between a URL from outside and the network: before it nothing is resolved or connected.
         if not isinstance(permit, Permit) or not self._guard.holds(permit):
             raise PolicyRefusal("a permit that holds is needed to send anything", rule="gateway-permit")
-        if not self._guard.covers(permit, url):
+        if (permit.purpose is Purpose.DELIVERY) is not delivery or not self._guard.covers(permit, url):
             raise PolicyRefusal(
-                f"the permit is for {permit.host} and does not cover {url[:200]!r}", rule="gateway-permit"
+                f"the permit ({permit.purpose} at {permit.host}) does not cover {url[:200]!r}", rule="gateway-permit"
             )
         try:
             return parse_target(url, development=permit.development)
@@ -138,7 +139,7 @@ class Gateway:
             raise FetchFailed(f"a redirect that is not followed: {error.message}", http_status=status) from error
         if not target.same_origin(following):  # spec: R37 — a redirect leads nowhere that was not asked for
             raise FetchFailed(f"{target.host} redirects to another place: {location[:200]!r}", http_status=status)
-        return self._judge(permit, following.url)
+        return self._judge(permit, following.url, delivery=False)
 
     async def _get_headers(self, target: Target, accept: str, sign: Sign | None) -> dict[str, str]:
         headers = {"accept": accept, "user-agent": self._user_agent, "accept-encoding": "identity"}

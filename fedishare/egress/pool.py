@@ -1,8 +1,8 @@
 """The real transport: a small pool of kept connections for each partner host.
 
 At most ``per_host`` requests are in flight to one host and ``max_connections`` in all; since a request takes a kept
-connection before it opens one, that bounds the connections too. Kept ones are dropped when the policy changes, so that none is used after the terms
-under which it was made.
+connection before it opens one, that bounds the connections too. Kept ones are dropped when the policy changes: none
+outlives the terms under which it was made.
 """
 
 from __future__ import annotations
@@ -77,8 +77,6 @@ class HttpTransport:
         limits: WireLimits,
     ) -> Reply:
         """One request to the permit's host. Raises `FetchFailed` or `PolicyRefusal`."""
-        if not self._holds(permit):
-            raise PolicyRefusal("the permit for this request no longer holds", rule="gateway-permit")
         try:
             target = parse_target(url, development=permit.development)
         except BadInput as error:
@@ -90,6 +88,8 @@ class HttpTransport:
         host = self._hosts.get(key)
         if host is None:
             host = self._hosts[key] = _Host(asyncio.Semaphore(self._per_host))
+            if self._sweep is None:
+                self._sweep = asyncio.get_running_loop().call_later(self._idle_seconds, self._sweep_idle)
         host.users += 1
         try:
             async with host.slots, self._slots:
@@ -101,6 +101,7 @@ class HttpTransport:
     async def _exchange(
         self, host: _Host, target: Target, request: bytes, permit: Permit, limits: WireLimits
     ) -> Answer:
+        self._check(permit)  # waiting for a slot takes time in which a partner can be paused
         if permit.generation != host.generation:
             self._drop_kept(host)
             host.generation = permit.generation
@@ -122,9 +123,7 @@ class HttpTransport:
         self, connection: Connection, host: _Host, request: bytes, permit: Permit, limits: WireLimits
     ) -> Answer:
         try:
-            # Waiting for a slot, DNS and TLS take time in which a partner can be paused. (INV-7)
-            if self._closed or not self._holds(permit):
-                raise PolicyRefusal("the permit for this request no longer holds", rule="gateway-permit")
+            self._check(permit)  # so do DNS and TLS: each request is allowed at the moment of sending (INV-7)
             answer = await connection.exchange(request, limits)
         except BaseException:
             self._discard(connection, host)
@@ -135,10 +134,13 @@ class HttpTransport:
             self._discard(connection, host)
         return answer
 
+    def _check(self, permit: Permit) -> None:
+        if self._closed or not self._holds(permit):
+            raise PolicyRefusal("the permit for this request no longer holds", rule="gateway-permit")
+
     async def _open(self, host: _Host, target: Target, permit: Permit) -> Connection:
         while self._count >= self._max_connections and self._kept:
             self._discard(*next(iter(self._kept.items())))
-        generation = host.generation
         self._count += 1
         try:
             connection = await self._dialler.open(target, permit, lambda: Connection(partial(self._lost, host)))
@@ -147,7 +149,7 @@ class HttpTransport:
         except BaseException:
             self._count -= 1
             raise
-        connection.generation = generation
+        connection.generation = permit.generation
         host.open.add(connection)
         return connection
 
@@ -167,12 +169,9 @@ class HttpTransport:
         if self._closed or connection.generation != host.generation:
             self._discard(connection, host)
             return
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = asyncio.get_running_loop().time()
         host.kept.append(connection)
         self._kept[connection] = host
-        if self._sweep is None:
-            self._sweep = loop.call_later(self._idle_seconds, self._sweep_idle)
 
     def _discard(self, connection: Connection, host: _Host) -> None:
         self._lost(host, connection)
