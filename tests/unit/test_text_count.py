@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fedishare.text import clean_text, count_characters, count_graphemes, excerpt, over_limit
@@ -74,6 +74,7 @@ def test_more_text_never_counts_less(one: str, two: str) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(TEXTS)
+@example("e" + "\u0301" * 16)
 def test_equivalent_unicode_forms_count_the_same(text: str) -> None:
     assert count_characters(unicodedata.normalize("NFC", text)) == count_characters(unicodedata.normalize("NFD", text))
 
