@@ -123,6 +123,13 @@ class NoticesLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """The outcome of a function that raised, on its way from a thread to its caller."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How a database is opened."""
 

@@ -16,7 +16,6 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
@@ -26,7 +25,7 @@ import aiosqlite
 from fedishare.model.errors import BadInput, ConfigError, Conflict, Unavailable
 from fedishare.model.ids import Id, Millis
 from fedishare.store import migrate
-from fedishare.store.db import Database, Ids, Migration, Options, Row, Sql, Tx
+from fedishare.store.db import Database, Failed, Ids, Migration, Options, Row, Sql, Tx
 from fedishare.store.dialect import Statements, translate
 
 P = ParamSpec("P")
@@ -131,13 +130,6 @@ class SqliteTx(Tx):
 
     def ddl(self, statement: str) -> None:
         self._connection.execute(statement)
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """What a function raised, or what became of it."""
-
-    error: BaseException
 
 
 class Job(NamedTuple):
