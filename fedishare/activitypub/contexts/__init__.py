@@ -34,6 +34,8 @@ _FILES = {
 _VARIANTS = {
     "PropertyValue": ("http://schema.org/PropertyValue",),
     "value": ("http://schema.org/value",),
+    "language": ("http://schema.org#inLanguage",),
+    "identifier": ("http://schema.org#identifier",),
     "EmojiReact": (AS2 + "#EmojiReact",),
     "implements": ("https://w3id.org/fep/844e/implements",),
     "QuoteRequest": ("https://gotosocial.org/ns#QuoteRequest",),
@@ -42,7 +44,7 @@ _VARIANTS = {
     "interactingObject": ("https://w3id.org/fep/044f#interactingObject",),
     "interactionTarget": ("https://w3id.org/fep/044f#interactionTarget",),
 }
-_PREFIX_VARIANTS = {"schema": ("http://schema.org/",)}
+_PREFIX_VARIANTS = {"schema": ("http://schema.org/",), "sc": ("http://schema.org#",)}
 
 
 def _read(name: str) -> dict[str, Any]:
