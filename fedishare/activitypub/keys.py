@@ -168,7 +168,7 @@ def load_multikey(text: str) -> PublicKey:
     if not text.startswith("z") or len(text) > MAX_MULTIBASE:
         raise BadDocument(f"a base58btc Multikey (z6Mk…) was expected, found {text[:40]!r}", path=path)
     raw = base58_decode(text[1:])
-    if len(raw) != 34 or not raw.startswith(_ED25519_MULTICODEC):
+    if not raw.startswith(_ED25519_MULTICODEC):
         raise BadDocument("the Multikey is not an Ed25519 public key (z6Mk…); others are not supported", path=path)
     try:
         return PublicKey("ed25519", Ed25519PublicKey.from_public_bytes(raw[2:]))
