@@ -11,7 +11,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import formatdate
 from hashlib import sha256, sha512
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -31,6 +30,7 @@ MAX_SIGNATURE: Final = 1024
 Scheme = Literal["cavage", "rfc9421"]
 
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 _DATE = re.compile(
@@ -185,7 +185,9 @@ def parse_http_date(text: str) -> Millis:
 
 def http_date(now: Millis) -> str:
     """``now`` as an HTTP date."""
-    return formatdate(now // 1000, usegmt=True)
+    moment = datetime.fromtimestamp(now // 1000, UTC)
+    day, month = _DAY_NAMES[moment.weekday()], _MONTH_NAMES[moment.month - 1]
+    return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
 
 
 def digest_header(body: bytes) -> str:

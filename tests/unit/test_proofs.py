@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 
 from fedishare.activitypub import proofs
 from fedishare.activitypub.jcs import canonical, write_number
-from fedishare.activitypub.keys import PrivateKey, base58_decode, base58_encode, generate_ed25519, load_multikey, load_public_pem
+from fedishare.activitypub.keys import (
+    PrivateKey,
+    base58_decode,
+    base58_encode,
+    generate_ed25519,
+    load_multikey,
+    load_public_pem,
+)
 from fedishare.model.errors import BadInput, SignatureError, SignatureReason
 from fedishare.model.ids import Millis
 
