@@ -198,8 +198,10 @@ class Draft:
     """What a local person asks to publish, after reading the request and resolving mentioned handles."""
 
     text: str
-    visibility: Visibility
-    reach: Reach
+    visibility: Visibility | None = None
+    """None: the instance's default."""
+    reach: Reach | None = None
+    """None: the default, see `fedishare.services.audience.default_reach`."""
     summary: str = ""
     sensitive: bool = False
     language: str | None = None

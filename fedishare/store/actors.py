@@ -184,6 +184,7 @@ def put_remote(tx: Tx, remote: RemoteActor, domain: Domain) -> Actor:
 
     ``domain`` is that of the checked handle (it may differ from the IRI's host).
     """
+    tx.lock(f"actor:{remote.iri}")
     known = id_of(tx, remote.iri)
     if known is None:
         _release_name(tx, remote.name, domain, remote.iri)

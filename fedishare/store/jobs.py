@@ -257,7 +257,8 @@ def backlog(tx: Tx, limit: int) -> int:
 
 
 def _row(row: Row) -> JobRow:
-    return JobRow(*row[:4], JobState(row[4]), *row[5:])
+    ident, kind, lane, host, state, *rest = row
+    return JobRow(ident, kind, lane, host, JobState(state), *rest)
 
 
 def listing(tx: Tx, *, state: JobState | None = None, host: str = "", after: int = 0, limit: int = 100) -> list[JobRow]:

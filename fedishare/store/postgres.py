@@ -20,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import psycopg
 from psycopg import errors
 from psycopg.adapt import AdaptersMap, Buffer, Dumper
-from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, NumericBinaryLoader
 from psycopg.types.string import StrDumper
 
 from fedishare.model.errors import BadInput, ConfigError, Conflict, Unavailable
@@ -70,7 +70,8 @@ class _NumberLoader(NumericBinaryLoader):
 def _adapters() -> AdaptersMap:
     """Each Python type has one SQL type, so that a query has one plan and not one per size of its numbers."""
     adapters = AdaptersMap(psycopg.adapters)
-    adapters.register_dumper(int, Int8BinaryDumper)
+    adapters.register_dumper(int, Int8Dumper)  # in lists
+    adapters.register_dumper(int, Int8BinaryDumper)  # elsewhere: the last one wins
     adapters.register_dumper(bool, _FlagDumper)
     adapters.register_dumper(str, StrDumper)
     adapters.register_loader("numeric", _NumberLoader)

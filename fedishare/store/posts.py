@@ -87,7 +87,7 @@ PUT_TOMBSTONE = sql(
 TOMBSTONE = sql(
     "tombstone_by_iri",
     """SELECT iri, author_iri, visibility, deleted_at, post_id, reach, seen_by FROM tombstone
-       WHERE iri_hash = :hash AND iri = :iri""",
+       WHERE iri_hash = :hash AND iri = :iri AND (:author = '' OR author_iri = :author)""",
 )
 WAIT_FOR_PARENT = sql(
     "waiting_reply_insert",
@@ -132,6 +132,7 @@ REPLY_IDS = sql(
     f"""SELECT p.id, p.iri, CASE WHEN p.author_id = :author THEN 0 ELSE 1 END AS others {_FROM}
         WHERE p.in_reply_to_id = :post AND {TRAVELS} ORDER BY others, p.id LIMIT :limit""",
 )
+OWN_IDS = sql("post_ids_of_author", "SELECT id FROM post WHERE author_id = :author ORDER BY id LIMIT 200")
 LOCAL_COUNT = sql("post_local_count", "SELECT count(*) FROM post WHERE local = 1 AND boost_of_id IS NULL")
 _PAGE = "AND p.id < :before AND p.id > :after"
 AUTHOR_PAGE = sql(
@@ -347,19 +348,19 @@ def put_tombstone(tx: Tx, iri: str, author_iri: str, post: Post | None, seen_by_
     )  # fmt: skip
 
 
-def tombstone(tx: Tx, iri: str) -> Tombstone | None:
-    """The tombstone of an IRI."""
-    row = tx.one(TOMBSTONE, hash=iri_hash(iri), iri=iri)
+def tombstone(tx: Tx, iri: str, author_iri: str = "") -> Tombstone | None:
+    """The tombstone of an IRI, made by that author if one is given."""
+    row = tx.one(TOMBSTONE, hash=iri_hash(iri), iri=iri, author=author_iri)
     return Tombstone(row[0], row[1], Visibility(row[2]), row[3], row[4]) if row else None
 
 
 def tombstone_audience(tx: Tx, iri: str) -> tuple[Tombstone, Reach, frozenset[Id]] | None:
     """A tombstone, with the reach that the post had and the actors that it named."""
-    row = tx.one(TOMBSTONE, hash=iri_hash(iri), iri=iri)
+    row = tx.one(TOMBSTONE, hash=iri_hash(iri), iri=iri, author="")
     if row is None:
         return None
     stone = Tombstone(row[0], row[1], Visibility(row[2]), row[3], row[4])
-    return stone, Reach.decode(row[5]), frozenset(msgspec.json.decode(row[6], type=list[int]))  # type: ignore[arg-type]
+    return stone, Reach.decode(row[5]), frozenset(msgspec.json.decode(row[6], type=list[int]))
 
 
 def wait_for_parent(tx: Tx, ident: Id, parent: Iri) -> None:
@@ -432,6 +433,11 @@ def search(tx: Tx, text: str, viewer: Id, *, before: int, limit: int, skip: int 
     escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
     rows = tx.all(BY_WORDS, words=f"%{escaped}%", viewer=viewer, before=before, limit=limit, skip=skip)
     return [row[0] for row in rows]
+
+
+def some_ids_of(tx: Tx, author: Id) -> list[Id]:
+    """Up to 200 of an author's posts and boosts, oldest first (for deleting them in steps)."""
+    return [row[0] for row in tx.all(OWN_IDS, author=author)]
 
 
 def local_count(tx: Tx) -> int:

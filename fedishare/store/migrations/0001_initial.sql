@@ -142,7 +142,7 @@ CREATE TABLE post_edit (
     PRIMARY KEY (post_id, edited_at)
 ) {without_rowid};
 
--- What remains of deleted posts, for ever. seen_by: JSON list of actor ids that a direct or private post named.
+-- What remains of deleted posts, for ever; per author, so that nobody buries what another one owns. seen_by: JSON list of actor ids that a direct or private post named.
 CREATE TABLE tombstone (
     iri_hash {int} NOT NULL,
     iri {text} NOT NULL,
@@ -152,7 +152,7 @@ CREATE TABLE tombstone (
     reach {text} NOT NULL,
     seen_by {text} NOT NULL DEFAULT '[]',
     deleted_at {int} NOT NULL,
-    PRIMARY KEY (iri_hash, iri)
+    PRIMARY KEY (iri_hash, iri, author_iri)
 ) {without_rowid};
 
 CREATE TABLE mention (

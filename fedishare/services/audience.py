@@ -1,0 +1,145 @@
+"""Who will get a post: one computation for publishing, for the preview before sending, and for delivery.
+
+The decision itself is `fedishare.policy.audience`; this module gathers people for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fedishare.model.actors import Actor
+from fedishare.model.ids import Domain, Handle, Id, Iri
+from fedishare.model.posts import LOCAL, Draft, Mention, Post, Reach, Visibility
+from fedishare.policy.audience import answer_reach, answer_visibility
+from fedishare.services.site import Site
+from fedishare.store import actors, posts, relations
+from fedishare.store.db import Tx
+from fedishare.text import scan
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A remote actor that a post is for, and where it is reached."""
+
+    actor_id: Id
+    iri: Iri
+    domain: Domain
+    host: Domain
+    inbox: Iri
+    shared_inbox: Iri | None
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The two labels of a post after every rule was applied, with the reasons for what was narrowed."""
+
+    visibility: Visibility
+    reach: Reach
+    narrowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The people named in a text: those that the post is for, and those that it cannot reach, each with the reason."""
+
+    mentions: tuple[Mention, ...]
+    unreached: tuple[tuple[str, str], ...]
+
+
+def within_reach(reach: Reach, actor: Actor) -> bool:
+    """Whether a post of that reach may go to ``actor``: the label only; the guard decides about the partner."""
+    if actor.is_local or reach.domains is None:
+        return True
+    return any(_suffixes_include(reach.domains, d) for d in (actor.domain, actor.host) if d)
+
+
+def _suffixes_include(domains: frozenset[Domain], domain: Domain) -> bool:
+    # Which partners include sub-domains is the guard's knowledge, so a parent domain in the label is enough here.
+    labels = domain.split(".")
+    return any(Domain(".".join(labels[i:])) in domains for i in range(len(labels)))
+
+
+def default_reach(
+    site: Site, visibility: Visibility, answered: Post | None, answered_author: Actor | None, named: Iterable[Handle]
+) -> Reach:
+    """The reach of a post whose app named none.
+
+    An answer to a partner's post is for that partner, and a direct post for the people that it names: addressing them
+    is the explicit act. Everything else gets the instance's default.
+    """
+    if answered is not None and answered_author is not None and answered_author.domain is not None:
+        return Reach(frozenset({answered_author.domain}))
+    if visibility is Visibility.DIRECT:
+        domains = frozenset(h.domain for h in named if h.domain and h.domain != site.names.domain)
+        return Reach(domains) if domains else LOCAL
+    return site.default_reach
+
+
+def labels(tx: Tx, site: Site, draft: Draft, answered: Post | None) -> Labels:
+    """Visibility and reach of a draft: never further than what it answers."""
+    wanted = draft.visibility if draft.visibility is not None else site.default_visibility
+    author = actors.by_id(tx, answered.author_id) if answered else None
+    named = [m.handle for m in scan(draft.text, development=site.development).mentions]
+    reach = draft.reach if draft.reach is not None else default_reach(site, wanted, answered, author, named)
+    if answered is None or author is None:
+        return Labels(wanted, reach)
+    visibility = answer_visibility(wanted, answered.visibility)
+    narrow = answer_reach(reach, answered.reach, answered.local, author.domain)
+    notes = []
+    if visibility is not wanted:
+        notes.append(f"visibility is {visibility.word}, because the post that it answers is")
+    if narrow != reach:
+        notes.append("an answer never reaches further than what it answers")
+    return Labels(visibility, narrow, tuple(notes))
+
+
+def named_people(tx: Tx, site: Site, text: str, reach: Reach) -> Named:
+    """Resolve the handles of a text among the actors that we know; those outside ``reach`` stay plain text."""
+    mentions: dict[Id, Mention] = {}
+    unreached: dict[str, str] = {}
+    for mention in scan(text, development=site.development).mentions:
+        domain = None if mention.domain == site.names.domain else mention.domain
+        actor = actors.by_handle(tx, Handle(mention.name, domain))
+        if actor is None or actor.state >= 2:
+            if domain is not None:
+                unreached[str(mention.handle)] = "nobody of that name is known"
+        elif not within_reach(reach, actor):
+            unreached[str(mention.handle)] = f"{actor.domain} is outside the reach of this post"
+        else:
+            mentions.setdefault(actor.id, Mention(actor.id, actor.iri, actor.handle, actor.url))
+    return Named(tuple(mentions.values()), tuple(unreached.items()))
+
+
+def recipients(tx: Tx, post: Post, author: Actor) -> list[Recipient]:
+    """The remote actors that a local post (or boost) is for, within its reach: followers, named people, the answered.
+
+    The guard is asked for each partner on top of this, at the moment of sending.
+    """
+    found: dict[Id, Recipient] = {}
+    if post.reach.is_local:
+        return []
+    if post.visibility is not Visibility.DIRECT:
+        followers = actors.by_ids(tx, (row[0] for row in relations.remote_followers(tx, author.id)))
+        _collect(found, post.reach, followers.values())
+    _collect(found, post.reach, actors.by_ids(tx, posts.mentioned_ids(tx, post.id)).values())
+    if post.boost_of_id is not None:
+        boosted = posts.by_id(tx, post.boost_of_id)
+        if boosted is not None:
+            _collect(found, post.reach, actors.by_ids(tx, [boosted.author_id]).values())
+    return list(found.values())
+
+
+def reachable(actor: Actor) -> Recipient | None:
+    """How one remote actor is reached; None for local, suspended and deleted ones."""
+    if actor.is_local or actor.state >= 2 or actor.domain is None or actor.host is None:
+        return None
+    ends = actor.endpoints
+    return Recipient(actor.id, actor.iri, actor.domain, actor.host, ends.inbox, ends.shared_inbox)
+
+
+def _collect(found: dict[Id, Recipient], reach: Reach, people: Iterable[Actor]) -> None:
+    for actor in people:
+        recipient = reachable(actor)
+        if recipient is not None and within_reach(reach, actor):
+            found.setdefault(actor.id, recipient)

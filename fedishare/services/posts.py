@@ -1,0 +1,344 @@
+"""Posts: publish, edit, delete, and receive what partners publish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from fedishare.model.activities import PostEdited, PostPublished, PostRemoved
+from fedishare.model.actors import Actor
+from fedishare.model.errors import BadInput, NotAllowed, NotFound
+from fedishare.model.ids import Handle, Id, Iri, Millis
+from fedishare.model.outgoing import PublishEdit, PublishPost, WithdrawPost
+from fedishare.model.posts import LOCAL, Content, Draft, Mention, Post, PostKind, RemotePost, Visibility
+from fedishare.services import audience
+from fedishare.services.site import FetchPostJob, Site, federate, fetch
+from fedishare.store import activities, actors, interactions, posts, relations, timelines
+from fedishare.store.db import Tx
+from fedishare.text import MentionTarget, clean_text, compose_html, normalise_hashtag, over_limit, scan
+
+MAX_THREAD_FETCH = 20
+"""How many unknown parents above a received reply are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A new post, who it could not reach, and what was narrowed."""
+
+    post: Post
+    unreached: tuple[tuple[str, str], ...] = ()
+    narrowed: tuple[str, ...] = ()
+    repeated: bool = False
+    """The Idempotency-Key was used before; this is the post that it made."""
+
+
+def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None = None) -> Published:
+    """Publish a local post. One transaction: post, mentions, home entries, notifications, and the job that federates.
+
+    ``key`` is the app's Idempotency-Key. Raises `BadInput`, `NotFound` (unknown or hidden post to answer).
+    """
+    if key is not None:
+        tx.lock(f"idempotency:{author.id}:{key}")
+        known = activities.post_for_key(tx, author.id, key)
+        before = posts.by_id(tx, known) if known is not None else None
+        if before is not None:
+            return Published(before, repeated=True)
+    answered = _answered(tx, author, draft.in_reply_to_id)
+    labels = audience.labels(tx, site, draft, answered)
+    named = audience.named_people(tx, site, draft.text, labels.reach)
+    content = compose(site, draft, named.mentions)
+    post = _new_post(tx, site, author, draft, labels, content, answered)
+    posts.insert(tx, post)
+    _spread(tx, post, author, answered)
+    if key is not None:
+        activities.remember_key(tx, author.id, key, post.id)
+    if not post.reach.is_local:
+        federate(tx, author.id, PublishPost(post.id))
+    return Published(post, named.unreached, labels.narrowed)
+
+
+def _answered(tx: Tx, author: Actor, ident: Id | None) -> Post | None:
+    if ident is None:
+        return None
+    answered = posts.visible(tx, ident, author.id)
+    if answered is None:
+        raise NotFound("The post that you answer does not exist, or is not for you.")
+    return posts.by_id(tx, answered.boost_of_id) if answered.boost_of_id else answered
+
+
+def _new_post(
+    tx: Tx, site: Site, author: Actor, draft: Draft, labels: audience.Labels, content: Content, answered: Post | None
+) -> Post:
+    ident = tx.new_id()
+    return Post(
+        id=ident,
+        iri=site.names.post(author.name, ident),
+        url=site.names.post_page(author.name, ident),
+        author_id=author.id,
+        local=True,
+        kind=PostKind.QUESTION if content.poll else PostKind.NOTE,
+        visibility=labels.visibility,
+        reach=labels.reach,
+        content=content,
+        published=tx.now,
+        created_at=tx.now,
+        in_reply_to_id=answered.id if answered else None,
+        in_reply_to_iri=answered.iri if answered else None,
+        in_reply_to_account_id=answered.author_id if answered else None,
+        thread_id=(answered.thread_id or answered.id) if answered else ident,
+        context_iri=answered.context_iri if answered else None,
+        app_name=draft.app_name,
+    )
+
+
+def check_draft(site: Site, draft: Draft) -> None:
+    """The limits of a draft. Raises `BadInput` saying by how much."""
+    if not draft.text.strip() and not draft.attachments and not draft.poll:
+        raise BadInput("Validation failed: Text can't be blank", path="status")
+    over = over_limit(draft.text, site.max_characters, warning=draft.summary, development=site.development)
+    if over:
+        raise BadInput(f"Validation failed: {over}", path="status")
+    if len(draft.attachments) > site.max_attachments:
+        raise BadInput(f"Validation failed: at most {site.max_attachments} attachments", path="media_ids")
+    poll = draft.poll
+    if poll is None:
+        return
+    titles = [option.title.strip() for option in poll.options]
+    if not 2 <= len(titles) <= site.max_poll_options:
+        raise BadInput(f"Validation failed: a poll has 2 to {site.max_poll_options} options", path="poll.options")
+    if len(set(titles)) != len(titles):
+        raise BadInput("Validation failed: Poll options must be different", path="poll.options")
+    if any(not title or len(title) > site.max_option_characters for title in titles):
+        sentence = f"Validation failed: a poll option has 1 to {site.max_option_characters} characters"
+        raise BadInput(sentence, path="poll.options")
+
+
+def compose(site: Site, draft: Draft, mentions: Iterable[Mention]) -> Content:
+    """The content of a draft: HTML, tags and what rides along. Raises `BadInput`."""
+    check_draft(site, draft)
+    named = tuple(mentions)
+    targets: dict[Handle, MentionTarget] = {}
+    for mention in named:
+        target = MentionTarget(mention.url, mention.handle.name)
+        targets[mention.handle] = target
+        if mention.handle.domain is None:
+            targets[Handle(mention.handle.name, site.names.domain)] = target
+    html = compose_html(draft.text, mentions=targets, hashtag_url=site.names.tag, development=site.development)
+    tags = dict.fromkeys(normalise_hashtag(t.name) for t in scan(draft.text, development=site.development).hashtags)
+    return Content(
+        html=html,
+        source=clean_text(draft.text),
+        summary=clean_text(draft.summary),
+        sensitive=draft.sensitive or bool(draft.summary),
+        language=draft.language,
+        mentions=named,
+        hashtags=tuple(tag for tag in tags if tag),
+        attachments=draft.attachments,
+        poll=draft.poll,
+    )
+
+
+def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> None:
+    """Counts, home entries, notifications and the notice of a new post, local or remote."""
+    actors.count_posts(tx, author.id, +1)
+    if answered is not None:
+        posts.count_replies(tx, answered.id, +1)
+    direct = post.visibility is Visibility.DIRECT
+    timelines.add_for_followers(
+        tx, post.id, author.id, answered=answered.author_id if answered else post.in_reply_to_account_id, direct=direct
+    )
+    if author.is_local:
+        timelines.add_for(tx, author.id, post.id)
+    for mention in post.content.mentions:
+        if not mention.silent:
+            # spec: R70 — a local person is notified for a mention found in the tags
+            timelines.notify(tx, mention.actor_id, "mention", author.id, post.id)
+    tx.notify(PostPublished(post.id, author.id))
+
+
+def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
+    """Replace the content of one's own post; visibility and reach stay. Raises `NotFound`, `BadInput`."""
+    post = posts.by_id(tx, ident)
+    if post is None or post.author_id != author.id or post.boost_of_id is not None:
+        raise NotFound("Record not found")
+    named = audience.named_people(tx, site, draft.text, post.reach)
+    content = compose(site, draft, named.mentions)
+    if post.content.poll and content.poll and _same_options(post.content, content):
+        content = replace(content, poll=replace(post.content.poll, ends_at=content.poll.ends_at))
+    elif post.content.poll and not content.poll:
+        content = replace(content, poll=post.content.poll)
+    if _same_content(post.content, content):
+        return post
+    _apply_edit(tx, post, content, tx.now)
+    if not post.reach.is_local:
+        federate(tx, author.id, PublishEdit(post.id, tx.now))
+    found = posts.by_id(tx, ident)
+    assert found is not None  # noqa: S101 — just updated
+    return found
+
+
+def _same_options(old: Content, new: Content) -> bool:
+    before = [o.title for o in old.poll.options] if old.poll else []
+    return before == ([o.title for o in new.poll.options] if new.poll else [])
+
+
+def _same_content(old: Content, new: Content) -> bool:
+    return replace(old, emojis=(), source="") == replace(new, emojis=(), source="")
+
+
+def _apply_edit(tx: Tx, post: Post, content: Content, edited_at: Millis) -> None:
+    before = set(posts.mentioned_ids(tx, post.id))
+    posts.update(tx, post.id, content, edited_at)
+    for mention in content.mentions:
+        if mention.actor_id not in before and not mention.silent:
+            timelines.notify(tx, mention.actor_id, "mention", post.author_id, post.id)
+    for booster in interactions.boosters(tx, post.id):
+        timelines.notify(tx, booster[1].id, "update", post.author_id, post.id)
+    tx.notify(PostEdited(post.id))
+
+
+def remove(tx: Tx, author: Actor, ident: Id) -> Post:
+    """Delete one's own post (or boost). Returns what it was. Raises `NotFound`."""
+    post = posts.by_id(tx, ident)
+    if post is None or post.author_id != author.id:
+        raise NotFound("Record not found")
+    mentioned = tuple(posts.mentioned_ids(tx, post.id))
+    interested = _interested(tx, post)
+    bury(tx, post, author.iri)
+    if not post.reach.is_local:
+        # spec: R84 — Delete goes to everybody the post went to, those that boosted or answered, and followers
+        change = WithdrawPost(
+            post.id, post.iri, author.id, int(post.visibility), post.reach.encode(), mentioned, interested, tx.now
+        )
+        federate(tx, author.id, change)
+    return post
+
+
+def _interested(tx: Tx, post: Post) -> tuple[Id, ...]:
+    answers = posts.by_ids(tx, posts.descendants(tx, post.id))
+    people = {p.author_id for p in answers.values() if p.in_reply_to_id == post.id}
+    people |= {booster for _, booster in posts.boosts_of(tx, post.id)}
+    people |= {actor.id for _, actor in interactions.actors(tx, post.id, interactions.Kind.FAVOURITE, limit=1000)}
+    return tuple(sorted(people - {post.author_id}))
+
+
+def bury(tx: Tx, post: Post, author_iri: Iri) -> None:
+    """Take a post out of the store for ever: tombstone, counts, home entries, its boosts."""
+    # spec: R82 — a later Create or Update of that id does not bring it back
+    posts.put_tombstone(tx, post.iri, author_iri, post, posts.mentioned_ids(tx, post.id))
+    for boost_id, booster in posts.boosts_of(tx, post.id):
+        timelines.drop(tx, boost_id, booster)
+        actors.count_posts(tx, booster, -1)
+        tx.notify(PostRemoved(boost_id))
+    if post.in_reply_to_id is not None:
+        posts.count_replies(tx, post.in_reply_to_id, -1)
+    if post.boost_of_id is not None:
+        posts.count_boosts(tx, post.boost_of_id, -1)
+    timelines.drop(tx, post.id, post.author_id)
+    actors.count_posts(tx, post.author_id, -1)
+    posts.delete(tx, post.id)
+    tx.notify(PostRemoved(post.id))
+
+
+# What partners publish.
+
+
+def receive(tx: Tx, site: Site, author: Actor, remote: RemotePost, *, depth: int = 0) -> Post | None:
+    """Store a partner's post. None when it is known or was deleted before: nothing brings it back."""
+    tx.lock(f"post:{remote.iri}")
+    if posts.by_iri(tx, remote.iri) is not None or posts.tombstone(tx, remote.iri, author.iri) is not None:
+        return None
+    answered = posts.by_iri(tx, remote.in_reply_to) if remote.in_reply_to else None
+    if answered is not None and not may_answer(tx, author, answered):
+        return None
+    ident = tx.new_id()
+    content = replace(remote.content, mentions=_remote_mentions(tx, remote))
+    post = Post(
+        id=ident,
+        iri=remote.iri,
+        url=remote.url,
+        author_id=author.id,
+        local=False,
+        kind=remote.kind,
+        visibility=remote.visibility,
+        reach=LOCAL,
+        content=content,
+        # spec: R94 — a published in the future is capped to now
+        published=min(remote.published, tx.now),
+        created_at=tx.now,
+        in_reply_to_id=answered.id if answered else None,
+        in_reply_to_iri=remote.in_reply_to,
+        in_reply_to_account_id=answered.author_id if answered else None,
+        thread_id=(answered.thread_id or answered.id) if answered else ident,
+        context_iri=remote.context,
+    )
+    posts.insert(tx, post)
+    _spread(tx, post, author, answered)
+    if remote.in_reply_to and answered is None:
+        # spec: R78 — thread order is kept when replies arrive before their parent
+        posts.wait_for_parent(tx, ident, remote.in_reply_to)
+        if depth < MAX_THREAD_FETCH and not site.names.is_ours(remote.in_reply_to):
+            fetch(tx, FetchPostJob(remote.in_reply_to, depth + 1))
+    posts.join_waiting(tx, post)
+    return post
+
+
+def may_answer(tx: Tx, author: Actor, answered: Post) -> bool:
+    """Whether a partner's actor may answer that post: it must be able to see it, and not be blocked by its author."""
+    if not answered.local:
+        return True
+    if relations.is_blocked(tx, answered.author_id, author.id):
+        return False
+    if answered.visibility in (Visibility.PUBLIC, Visibility.UNLISTED):
+        return audience.within_reach(answered.reach, author)
+    return audience.within_reach(answered.reach, author) and (
+        author.id in posts.mentioned_ids(tx, answered.id)
+        or relations.follow(tx, author.id, answered.author_id) is not None
+    )
+
+
+def _remote_mentions(tx: Tx, remote: RemotePost) -> tuple[Mention, ...]:
+    if not remote.mention_iris and not remote.addressed_iris:
+        return ()
+    known = actors.by_iris(tx, (*remote.mention_iris, *remote.addressed_iris))
+    mentions: dict[Id, Mention] = {}
+    for iri in remote.mention_iris:
+        if actor := known.get(iri):
+            mentions.setdefault(actor.id, Mention(actor.id, actor.iri, actor.handle, actor.url))
+    for iri in remote.addressed_iris:
+        if actor := known.get(iri):
+            mentions.setdefault(actor.id, Mention(actor.id, actor.iri, actor.handle, actor.url, silent=True))
+    return tuple(mentions.values())
+
+
+def receive_edit(tx: Tx, site: Site, author: Actor, remote: RemotePost) -> Post | None:
+    """Update of a partner's post. Unknown posts are taken as new; older versions than ours are ignored."""
+    post = posts.by_iri(tx, remote.iri)
+    if post is None:
+        return receive(tx, site, author, remote)
+    if post.author_id != author.id:
+        raise NotAllowed("only the author may change a post")
+    content = replace(remote.content, mentions=_remote_mentions(tx, remote))
+    updated = min(remote.updated, tx.now) if remote.updated is not None else None
+    if updated is not None and updated > (post.edited_at or post.published):
+        # spec: R80 — a newer `updated` counts as an edit and keeps a history
+        if not _same_content(post.content, content):
+            _apply_edit(tx, post, content, updated)
+    elif content.poll is not None and post.content.poll is not None and _same_options(post.content, content):
+        # spec: R81 — without a newer `updated` only the counts of a poll are taken
+        posts.set_content_extra(tx, post.id, replace(post.content, poll=content.poll))
+        tx.notify(PostEdited(post.id))
+    return post
+
+
+def receive_removal(tx: Tx, author_iri: Iri, iri: Iri) -> bool:
+    """Delete of a partner's post by its author; remembered even when we never had it."""
+    post = posts.by_iri(tx, iri)
+    if post is None:
+        posts.put_tombstone(tx, iri, author_iri, None)
+        return False
+    author = actors.by_id(tx, post.author_id)
+    if author is None or author.iri != author_iri:
+        raise NotAllowed("only the author may delete a post")
+    bury(tx, post, author_iri)
+    return True

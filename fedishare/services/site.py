@@ -1,0 +1,69 @@
+"""The site: what services need to know of this instance, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from fedishare.model.ids import Id
+from fedishare.model.names import Names
+from fedishare.model.outgoing import Outgoing
+from fedishare.model.posts import LOCAL, Reach, Visibility
+from fedishare.store import jobs
+from fedishare.store.db import Tx
+
+_encode = msgspec.json.Encoder().encode
+
+FEDERATE = "federate"
+FETCH = "fetch"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Names and rules of this instance."""
+
+    names: Names
+    max_characters: int = 140
+    default_visibility: Visibility = Visibility.PUBLIC
+    default_reach: Reach = LOCAL
+    development: bool = False
+    public_addressing: bool = False
+    max_poll_options: int = 4
+    max_option_characters: int = 50
+    max_attachments: int = 4
+    max_pins: int = 5
+
+
+class FetchPostJob(msgspec.Struct, frozen=True, tag="post"):
+    """Read a post at its origin: a parent, a boosted post, or one that came without its content."""
+
+    iri: str
+    depth: int = 0
+    """How many parents above the first one were read already."""
+    boost_by: str = ""
+    """The Announce to apply once the post is here: its actor …"""
+    boost_body: str = ""
+    """… and its document."""
+
+
+class FetchActorJob(msgspec.Struct, frozen=True, tag="actor"):
+    """Read an actor's document again (stale, or a Move to check)."""
+
+    iri: str
+    move_from: str = ""
+    """The actor that says it moved to ``iri``."""
+
+
+Fetch = FetchPostJob | FetchActorJob
+
+
+def federate(tx: Tx, actor_id: Id, change: Outgoing) -> None:
+    """Queue a change for federation, in the order of its actor's changes."""
+    jobs.put(tx, FEDERATE, _encode(change).decode(), lane=f"author:{actor_id}")
+
+
+def fetch(tx: Tx, what: Fetch) -> None:
+    """Queue a fetch; at most one is queued for the same thing."""
+    payload = _encode(what).decode()
+    jobs.put(tx, FETCH, payload, lane=f"fetch:{what.iri}", dedup=f"fetch:{payload}")
