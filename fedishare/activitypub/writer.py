@@ -1,0 +1,69 @@
+"""The writer: our values become ActivityStreams documents (plain dicts, ready for any JSON encoder).
+
+Pure: values in, documents out. Who may see a document, and how it is addressed, is decided before
+(`policy.audience`, `addressing`). Objects, activities and collections are written in modules of their own.
+"""
+
+from __future__ import annotations
+
+from fedishare.activitypub.writer_activities import (
+    accept,
+    add,
+    announce,
+    block,
+    create,
+    delete,
+    delete_actor,
+    embedded,
+    flag,
+    follow,
+    incoming_follow,
+    like,
+    move,
+    reject,
+    remove,
+    undo,
+    update,
+    update_actor,
+    vote,
+)
+from fedishare.activitypub.writer_collections import collection, collection_page, partial_followers
+from fedishare.activitypub.writer_objects import (
+    Document,
+    actor_document,
+    instance_actor_document,
+    note,
+    tombstone,
+    vote_note,
+)
+
+__all__ = [
+    "Document",
+    "accept",
+    "actor_document",
+    "add",
+    "announce",
+    "block",
+    "collection",
+    "collection_page",
+    "create",
+    "delete",
+    "delete_actor",
+    "embedded",
+    "flag",
+    "follow",
+    "incoming_follow",
+    "instance_actor_document",
+    "like",
+    "move",
+    "note",
+    "partial_followers",
+    "reject",
+    "remove",
+    "tombstone",
+    "undo",
+    "update",
+    "update_actor",
+    "vote",
+    "vote_note",
+]
