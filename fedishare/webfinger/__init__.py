@@ -1,0 +1,1 @@
+"""WebFinger and NodeInfo: how a handle becomes an actor, and how servers introduce themselves."""
