@@ -13,11 +13,13 @@ from fedishare.model.actors import Actor
 from fedishare.model.ids import Domain, Iri
 from fedishare.model.posts import Mention, Post, Visibility
 
+# spec: R21 — always written in the full form
 PUBLIC = Iri("https://www.w3.org/ns/activitystreams#Public")
-"""The one form that we write. spec: R21"""
+"""The one form that we write."""
 
+# spec: R21 — recognised in three forms
 PUBLIC_FORMS = frozenset((PUBLIC, "as:Public", "Public"))
-"""Every form that we read. spec: R21"""
+"""Every form that we read."""
 
 Recipient = tuple[Iri, Domain, Iri, Iri | None]
 """An actor's IRI, its host, its inbox and its shared inbox."""

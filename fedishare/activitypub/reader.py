@@ -2,10 +2,10 @@
 
 Wire names stop here. Everything is pure, bounded, and judged by the one rule of authority (safety rule 5): the signer
 is the activity's actor and the owner of the object, and ids live on their owner's origin, never on ours. What a peer
-embeds without that authority is only a hint: it becomes `FetchPost`, to be read at its own origin (spec: R32).
+embeds without that authority is only a hint: it becomes `FetchPost`, to be read at its own origin.
 
 The only exception that leaves these functions is `BadDocument`: something is wrong. What is merely unknown is an
-`Ignore` with the reason, and answered 2xx (spec: R125). Documents must have gone through `jsonld.normalise`.
+`Ignore` with the reason, and answered 2xx. Documents must have gone through `jsonld.normalise`.
 """
 
 from __future__ import annotations
@@ -192,7 +192,8 @@ def _entries(document: Document) -> tuple[str | dict[str, object], ...]:
 
 
 def _type(document: Document, known: frozenset[str]) -> str | None:
-    """The type that we know, else the first that there is. spec: R125"""
+    """The type that we know, else the first that there is."""
+    # spec: R125 — the type that we know counts
     found = kind_of(document, known)
     if found is not None:
         return found
@@ -237,7 +238,8 @@ class _Activity:
 
 
 def _believed(activity: _Activity, inner: Document) -> bool:
-    """Whether an embedded object counts as it stands: the signer's own, on the signer's origin. spec: R32, R35"""
+    """Whether an embedded object counts as it stands: the signer's own, on the signer's origin."""
+    # spec: R32, R35 — only the signer's own, on the signer's origin
     development = activity.reading.development
     address = iri(inner.get("id"), development)
     if address is None or not activity.owns(address):

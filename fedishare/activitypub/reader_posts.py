@@ -146,7 +146,8 @@ def addressing(
 
 
 def recipients(value: object, development: bool) -> tuple[Iri, ...]:
-    """The addresses of `to` or `cc`, each once; Public in its full form. spec: R21, R22"""
+    """The addresses of `to` or `cc`, each once; Public in its full form."""
+    # spec: R21, R22 — single values or lists; Public in full
     entries = value if isinstance(value, list) else [value]
     if len(entries) > MAX_RECIPIENTS:
         raise BadDocument(f"at most {MAX_RECIPIENTS} recipients were expected, found {len(entries)}", path="to")
@@ -163,7 +164,8 @@ def recipients(value: object, development: bool) -> tuple[Iri, ...]:
 
 
 def is_vote(document: Document) -> bool:
-    """Whether a Note is an answer to a poll: a name and a parent, but no content. spec: R89"""
+    """Whether a Note is an answer to a poll: a name and a parent, but no content."""
+    # spec: R89 — a name, a parent, no content
     return (
         kind_of(document, ("Note",)) is not None
         and isinstance(first(document.get("name")), str)
@@ -274,7 +276,8 @@ def _shows(link: Link, word: str) -> bool:
 
 
 def _preference(link: Link) -> tuple[bool, int]:
-    """A file before a playlist, then the one nearest to 720 lines. spec: R74"""
+    """A file before a playlist, then the one nearest to 720 lines."""
+    # spec: R74 — the right file of a film
     return link.media_type in _PLAYLISTS, abs((link.height or 720) - 720)
 
 

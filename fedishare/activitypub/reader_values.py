@@ -1,7 +1,7 @@
 """What every reader of peers' documents is made of: typed, bounded access to values that may be anything.
 
 A document is hostile until it is read: each function here takes any JSON value and answers a value of one type, or
-raises `BadDocument`. Single values and lists, strings and objects are all taken (spec: R22).
+raises `BadDocument`. Single values and lists, strings and objects are all taken.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def same_origin(address: str, other: str) -> bool:
 
 
 def kind_of(document: Document, known: Iterable[str]) -> str | None:
-    """The first of a document's types that is among ``known``. spec: R125 — multi-typed: the one that is known"""
+    """The first of a document's types that is among ``known``."""
+    # spec: R125 — multi-typed: the one that is known
     found = document.get("type")
     if isinstance(found, str):
         return found if found in known else None
@@ -155,7 +156,8 @@ def prose(value: object, limit: int) -> str:
 
 
 def html(value: object, limit: int) -> SafeHtml:
-    """Safe HTML of the first ``limit`` characters; empty for anything else. spec: R40 — peers' HTML enters here only"""
+    """Safe HTML of the first ``limit`` characters; empty for anything else."""
+    # spec: R40 — peers' HTML enters here only
     value = first(value)
     return sanitise(value[:limit], limit=limit) if isinstance(value, str) and value else SafeHtml("")
 
@@ -183,7 +185,8 @@ def flag(value: object) -> bool:
 
 
 def moment(value: object, now: Millis | None = None) -> Millis | None:
-    """An instant, capped to ``now`` when that is given; None when it cannot be read. spec: R94"""
+    """An instant, capped to ``now`` when that is given; None when it cannot be read."""
+    # spec: R94 — dates as peers write them, capped to now
     value = first(value)
     found = parse_time(value) if isinstance(value, str) else None
     if found is None or found < 0:
@@ -285,7 +288,8 @@ def image(value: object, development: bool) -> Image | None:
 
 
 def emojis(tags: list[dict[str, object]], development: bool) -> tuple[Emoji, ...]:
-    """The custom emoji among tags, each code once. spec: R72 — the id may be missing or null"""
+    """The custom emoji among tags, each code once."""
+    # spec: R72 — the id may be missing or null
     found: dict[str, Emoji] = {}
     for tag in tags:
         if kind_of(tag, ("Emoji",)) is None:

@@ -20,11 +20,13 @@ def collection(
     items: Sequence[object] | None = None,
     ordered: bool = True,
 ) -> Document:
-    """A collection. spec: R114 — totalItems and first
+    """A collection: `totalItems` and `first`.
 
-    Without ``first`` and ``items`` it is one whose members are hidden (spec: R115). Short ones (featured) carry their
+    Without ``first`` and ``items`` it is one whose members are hidden. Short ones (featured) carry their
     ``items`` at once; objects among them must be embedded without a context.
     """
+    # spec: R114 — totalItems and first
+    # spec: R115 — a hidden one keeps totalItems and leaves out first
     document: Document = {
         "@context": ACTIVITY_CONTEXT,
         "id": iri,
@@ -51,7 +53,8 @@ def collection_page(
     total: int | None = None,
     ordered: bool = True,
 ) -> Document:
-    """A page of a collection, newest first. spec: R114 — partOf, next, prev"""
+    """A page of a collection, newest first."""
+    # spec: R114 — partOf, next, prev
     document: Document = {
         "@context": ACTIVITY_CONTEXT,
         "id": iri,
@@ -69,5 +72,6 @@ def collection_page(
 
 
 def partial_followers(iri: str, followers: Sequence[str]) -> Document:
-    """The followers of a local actor that live on one host, for that host. spec: R119 (FEP-8fcf)"""
+    """The followers of a local actor that live on one host, for that host."""
+    # spec: R119 — the followers on one host (FEP-8fcf)
     return collection(iri, total=None, items=sorted(followers))

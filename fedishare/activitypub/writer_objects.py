@@ -1,7 +1,7 @@
 """Writing objects: local actors and posts become the documents that peers fetch, and that our activities embed.
 
-Ids are absolute and on our origin (spec: R10); `to` and `cc` are lists and Public is spelt in full (spec: R21, R22);
-`bto` and `bcc` do not exist here (spec: R42).
+Ids are absolute and on our origin; `to` and `cc` are lists and Public is spelt in full;
+`bto` and `bcc` do not exist here.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ IMPLEMENTS = (("https://datatracker.ietf.org/doc/html/rfc9421", "RFC-9421: HTTP 
 
 
 def actor_document(actor: Actor, keys: Sequence[ActorKey], *, names: Names) -> Document:
-    """A local actor. spec: R9
+    """A local actor.
 
-    ``keys`` are its public keys: RSA goes to `publicKey`, Ed25519 to `assertionMethod` (spec: R62, FEP-521a).
+    ``keys`` are its public keys: RSA goes to `publicKey`, Ed25519 to `assertionMethod` (FEP-521a).
     """
+    # spec: R9, R11 — everything that peers look for, and the contexts that define it
+    # spec: R10 — ids are absolute and on our origin
     profile, name = actor.profile, actor.name
     document: Document = {
         "@context": ACTOR_CONTEXT,
@@ -70,10 +72,11 @@ def actor_document(actor: Actor, keys: Sequence[ActorKey], *, names: Names) -> D
 
 
 def instance_actor_document(keys: Sequence[ActorKey], *, names: Names) -> Document:
-    """The instance actor: an Application with a key of its own, which anybody may fetch. spec: R58
+    """The instance actor: an Application with a key of its own, which anybody may fetch.
 
     It says nothing about people here.
     """
+    # spec: R58 — Application, an own key, an own inbox
     me = names.instance_actor()
     return {
         "@context": ACTOR_CONTEXT,
@@ -99,6 +102,7 @@ def _keys(owner: Iri, keys: Sequence[ActorKey]) -> Document:
     for key in keys:
         if key.kind == "rsa":
             found.setdefault("publicKey", {"id": key.key_id, "owner": owner, "publicKeyPem": key.material})
+    # spec: R62 — Multikey with controller (FEP-521a)
     multikeys = [
         {"id": key.key_id, "type": "Multikey", "controller": owner, "publicKeyMultibase": key.material}
         for key in keys
@@ -124,11 +128,13 @@ def note(
     likes: int | None = None,
     shares: int | None = None,
 ) -> Document:
-    """A local post as Note or Question. spec: R68
+    """A local post as Note or Question.
 
     ``to`` and ``cc`` come from `addressing.addressing_of`. The three totals are those of the post unless others are
     given, for peers that must not learn what went on inside.
     """
+    # spec: R68 — everything that peers look for
+    # spec: R42 — bto and bcc are never written
     content, name, number = post.content, author.name, post.id
     document: Document = {
         "@context": OBJECT_CONTEXT,
@@ -171,7 +177,8 @@ def note(
 
 
 def tombstone(iri: Iri, *, deleted: Millis | None = None) -> Document:
-    """What remains of a deleted object. spec: R83"""
+    """What remains of a deleted object."""
+    # spec: R83 — id, type, deleted
     document: Document = {"@context": OBJECT_CONTEXT, "id": iri, "type": "Tombstone"}
     if deleted is not None:
         document["deleted"] = format_time(deleted)
@@ -255,7 +262,8 @@ def _poll(poll: Poll, post: Post) -> Document:
 
 
 def vote_note(iri: Iri, voter: Iri, *, question: Iri, option: str, author: Iri, published: Millis) -> Document:
-    """A vote: a Note without content whose name is exactly the option, for the question's author alone. spec: R89"""
+    """A vote: a Note without content whose name is exactly the option, for the question's author alone."""
+    # spec: R89 — a name, a parent, no content
     return {
         "@context": OBJECT_CONTEXT,
         "id": iri,
