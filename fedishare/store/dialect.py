@@ -31,6 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -72,6 +73,12 @@ _LEXICON = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+_VALUES = re.compile(
+    r"(?P<before>INSERT\s+INTO\s.*\bVALUES\s*)(?P<row>\([^()'\"]*(?:\([^()'\"]*\)[^()'\"]*)*\))"
+    r"(?P<after>(?:\s*ON\s+CONFLICT\b[^'\"]*\bDO\s+NOTHING)?\s*)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_PLACE = re.compile(r"\$([0-9]+)")
 _JSON = re.compile(r"json:([a-z_][\w.]*):([a-z_]\w*)\Z", re.IGNORECASE)
 _FORK = re.compile(r"^[ \t]*-- only (\w+):[ \t]*\n(.*?)^[ \t]*-- end[ \t]*$\n?", re.MULTILINE | re.DOTALL)
 _PIECE = re.compile(
@@ -90,6 +97,8 @@ class Statement:
     text: str
     bind: Bind
     names: tuple[str, ...]
+    multiple: Callable[[int], str] | None = None
+    """The text that inserts so many rows at once, where that means the same as one after another (PostgreSQL)."""
 
 
 class Statements(dict[Sql, Statement]):
@@ -142,7 +151,27 @@ def _postgres(text: str) -> Statement:
         return match["plain"] or _word(match["token"], "postgres")
 
     translated = _LEXICON.sub(one, text).strip()
-    return Statement(translated, _positional_binder(tuple(names)), tuple(name for name, _ in names))
+    return Statement(
+        translated,
+        _positional_binder(tuple(names)),
+        tuple(name for name, _ in names),
+        _multiple(translated, len(names)),
+    )
+
+
+def _multiple(text: str, size: int) -> Callable[[int], str] | None:
+    """A plain INSERT … VALUES can take many rows. Not DO UPDATE: it refuses to meet one row twice."""
+    found = _VALUES.match(text)
+    if not found or "$" in found["before"] or "$" in found["after"]:
+        return None
+    before, row, after = found["before"], found["row"], found["after"]
+
+    @lru_cache(32)
+    def text_for(count: int) -> str:
+        rows = (_PLACE.sub(lambda match, base=n * size: f"${int(match[1]) + base}", row) for n in range(count))
+        return f"{before}{', '.join(rows)}{after}"
+
+    return text_for
 
 
 def _word(token: str | None, engine: Engine) -> str:

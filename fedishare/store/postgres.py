@@ -20,6 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import psycopg
 from psycopg import errors
 from psycopg.adapt import AdaptersMap, Buffer, Dumper
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, NumericBinaryLoader
 from psycopg.types.string import StrDumper
 
@@ -36,7 +37,7 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-WRITERS = 4
+WRITERS = 3  # with a near server more of them only fight for the interpreter's lock
 ATTEMPTS = 12
 NODES = 64
 NODE_LOCK = 1717920883  # the class of the advisory locks on node numbers: "feds"
@@ -84,37 +85,50 @@ class Session:
     def __init__(self, url: str, settings: Sequence[str]) -> None:
         self._url = url
         self._settings = settings
+        self._adapters = _adapters()
         self._connection: psycopg.Connection[Row] | None = None
         self._cursor: psycopg.RawCursor[Row] | None = None
 
-    def cursor(self, *, autocommit: bool = False) -> psycopg.RawCursor[Row]:
+    def cursor(self) -> psycopg.RawCursor[Row]:
         """A cursor on a working connection. Raises `psycopg.OperationalError` if there is no server."""
-        connection = self._connection
-        if connection is None or self._cursor is None or connection.closed:
+        if self._connection is None or self._cursor is None or self._connection.closed:
             self.close()
-            connection = self._connection = psycopg.connect(
-                self._url, autocommit=True, connect_timeout=5, context=_adapters(), application_name="fedishare"
+            self._connection = psycopg.connect(
+                self._url, autocommit=True, connect_timeout=5, context=self._adapters, application_name="fedishare"
             )
-            connection.prepare_threshold, connection.prepared_max = 2, 1000
-            self._cursor = psycopg.RawCursor(connection)
+            self._connection.prepare_threshold, self._connection.prepared_max = 2, 1000
+            self._cursor = psycopg.RawCursor(self._connection)
             for setting in self._settings:
                 self._cursor.execute(setting)
-        if connection.autocommit is not autocommit:
-            connection.autocommit = autocommit
         return self._cursor
 
+    def begin(self) -> psycopg.RawCursor[Row]:
+        """A cursor in a new transaction."""
+        cursor = self.cursor()
+        self._command(b"BEGIN")
+        return cursor
+
     def commit(self) -> None:
-        """Commit, if anything was begun."""
-        if self._connection is not None:
-            self._connection.commit()
+        """Commit. Raises what the server says, or `RuntimeError` if a function has hidden that."""
+        if self._command(b"COMMIT") != b"COMMIT":
+            raise RuntimeError("a transaction function went on after a failed query; nothing was changed")
 
     def rollback(self) -> None:
         """Undo what was begun; a connection that cannot is closed."""
-        if self._connection is not None:
-            try:
-                self._connection.rollback()
-            except psycopg.Error:
-                self.close()
+        try:
+            if not self.lost and self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
+                self._command(b"ROLLBACK")
+        except psycopg.Error:
+            self.close()
+
+    def _command(self, command: bytes) -> bytes | None:
+        """One command without the driver's ceremony, which costs as much as the command."""
+        result = self.connection.pgconn.exec_(command)
+        if result.status == ExecStatus.COMMAND_OK:
+            return result.command_status
+        state = result.error_field(DiagnosticField.SQLSTATE)
+        kind = errors.lookup(state.decode()) if state else psycopg.OperationalError
+        raise kind(result.error_message.decode("utf-8", "replace").strip())
 
     @property
     def lost(self) -> bool:
@@ -156,7 +170,7 @@ class PostgresTx(Tx):
 
     def _execute(self, query: Sql, params: Mapping[str, Any]) -> psycopg.RawCursor[Row]:
         statement = self._statements[query]
-        return self._cursor.execute(statement.text.encode(), statement.bind(params), binary=True)
+        return self._cursor.execute(statement.text, statement.bind(params), binary=True)
 
     def all(self, query: Sql, /, **params: Any) -> list[Row]:
         return self._execute(query, params).fetchall()
@@ -169,7 +183,16 @@ class PostgresTx(Tx):
 
     def many(self, query: Sql, rows: Iterable[Mapping[str, Any]], /) -> None:
         statement = self._statements[query]
-        self._cursor.executemany(statement.text.encode(), map(statement.bind, rows))
+        values = [statement.bind(row) for row in rows]
+        if statement.multiple is None:
+            self._cursor.executemany(statement.text, values)
+            return
+        done = 0
+        while left := len(values) - done:
+            count = next(chunk for chunk in (64, 16, left) if chunk <= left)
+            flat = [value for row in values[done : done + count] for value in row]
+            self._cursor.execute(statement.multiple(count), flat)
+            done += count
 
     def lock(self, name: str) -> None:
         self._execute(LOCK, {"name": name})
@@ -189,7 +212,7 @@ class LineWire:
         self._channel = ""
 
     def _tx(self) -> PostgresTx:
-        return PostgresTx(self._session.cursor(autocommit=True), self._statements, Millis(0))
+        return PostgresTx(self._session.cursor(), self._statements, Millis(0))
 
     def connect(self) -> None:
         tx = self._tx()
@@ -294,7 +317,7 @@ class PostgresDatabase(Database):
         for again in (True, False):
             had = not session.lost
             try:
-                cursor = session.cursor(autocommit=autocommit)
+                cursor = session.cursor() if autocommit else session.begin()
                 return Done(work(PostgresTx(cursor, self.statements, self.options.clock())))
             except BaseException as error:
                 if not (again and had and session.lost):  # an idle connection that the server has closed meanwhile
@@ -320,7 +343,7 @@ class PostgresDatabase(Database):
             committing = False
             try:
                 self._keep_mark(session)
-                tx = PostgresTx(session.cursor(), self.statements, self.options.clock(), self._ids)
+                tx = PostgresTx(session.begin(), self.statements, self.options.clock(), self._ids)
                 result = work(tx)
                 texts = self._encode(tx.notices)
                 committing = True
@@ -347,7 +370,6 @@ class PostgresDatabase(Database):
             if mark is not None:
                 tx = PostgresTx(session.cursor(), self.statements, Millis(0))
                 tx.run(migrate.SET_MARK, node=self._node, mark=mark)
-                session.commit()
                 ids.mark = mark
 
     def _settle_mark(self, tx: Tx) -> None:
@@ -383,7 +405,7 @@ class PostgresDatabase(Database):
         values = f"({', '.join(['NULL'] * len(statement.names))})" if statement.names else ""
 
         def plan(session: Session) -> Done:
-            cursor = session.cursor(autocommit=True)
+            cursor = session.cursor()
             cursor.execute(f"PREPARE explained AS {statement.text}".encode())
             try:
                 cursor.execute("SET plan_cache_mode = force_generic_plan")
