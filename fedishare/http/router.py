@@ -1,0 +1,219 @@
+"""The dispatcher: finds the route, enforces what it declares, runs its handler, and answers every error as JSON.
+
+Static paths are found in one dict, the rest in a tree of segments, so hundreds of API routes cost the inbox nothing.
+There is no other middleware: what would be one stands here, in the order in which it happens.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fedishare.http.call import Answer, Call, Peer, Receive, Scope, Send, error_answer
+from fedishare.http.rates import Rates
+from fedishare.http.routes import Access, Rate, Route, scope_allows
+from fedishare.model.actors import Viewer
+from fedishare.model.errors import FedishareError, NotAllowed, NotFound, NotSignedIn, TooLarge, TooMany, Unavailable
+
+log = logging.getLogger(__name__)
+
+_SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers",
+     b"Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After"),
+)  # fmt: skip
+_PREFLIGHT = (
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
+    (b"access-control-max-age", b"86400"),
+)
+_CORS_PATHS = ("/api/", "/oauth/", "/.well-known/", "/nodeinfo/")
+
+Authenticate = Callable[[Call], Awaitable[Viewer | None]]
+Verify = Callable[[Call, Route], Awaitable[Peer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """How the router finds out who calls: by token, or by signature; and the numbers that it enforces."""
+
+    viewer: Authenticate
+    peer: Verify
+    rates: Rates
+    per_minute: Mapping[Rate, int]
+    operator_networks: tuple[str, ...]
+    request_seconds: float = 30.0
+
+
+@dataclass(slots=True)
+class _Node:
+    """One segment of the tree. ``prefixed`` holds ``/@{name}``-like segments: (prefix, parameter, node)."""
+
+    children: dict[str, _Node] = field(default_factory=dict)
+    parameter: tuple[str, _Node] | None = None
+    prefixed: list[tuple[str, str, _Node]] = field(default_factory=list)
+    routes: dict[str, Route] = field(default_factory=dict)
+
+
+class Router:
+    """An ASGI application for HTTP. Two routes of one method and path raise `ValueError` at start."""
+
+    def __init__(self, routes: Iterable[Route], gates: Gates) -> None:
+        self.routes = tuple(routes)
+        self._gates = gates
+        self._static: dict[str, dict[str, Route]] = {}
+        self._tree = _Node()
+        self._networks = [ipaddress.ip_network(n) for n in gates.operator_networks]
+        self.counts: dict[tuple[str, int], int] = {}
+        for route in self.routes:
+            self._add(route)
+
+    def _add(self, route: Route) -> None:
+        known = self._static.setdefault(route.path, {}) if "{" not in route.path else self._place(route.path).routes
+        if route.method in known:
+            raise ValueError(f"two routes for {route.name}")
+        known[route.method] = route
+
+    def _place(self, path: str) -> _Node:
+        node = self._tree
+        for segment in path[1:].split("/"):
+            before, brace, rest = segment.partition("{")
+            if not brace:
+                node = node.children.setdefault(segment, _Node())
+            elif before:
+                found = next((n for p, _, n in node.prefixed if p == before), None)
+                if found is None:
+                    found = _Node()
+                    node.prefixed.append((before, rest.rstrip("}"), found))
+                node = found
+            else:
+                if node.parameter is None:
+                    node.parameter = (rest.rstrip("}"), _Node())
+                node = node.parameter[1]
+        return node
+
+    def find(self, path: str) -> tuple[Mapping[str, Route], dict[str, str]]:
+        """The routes of a path by method, and its parameters; empty when there are none."""
+        static = self._static.get(path)
+        if static is not None:
+            return static, {}
+        if len(path) > 1 and path.endswith("/"):
+            return self.find(path.rstrip("/") or "/")
+        params: dict[str, str] = {}
+        node = _walk(self._tree, path[1:].split("/"), 0, params)
+        return (node.routes, params) if node else ({}, {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        routes, params = self.find(scope["path"])
+        method = scope["method"]
+        route = routes.get("GET" if method == "HEAD" else method)
+        if route is None:
+            answer = self._without_route(scope, routes)
+        else:
+            call = Call(scope, receive, params, self._gates.request_seconds)
+            try:
+                await self._admit(call, route)
+                answer = await route.handler(call)
+            except FedishareError as error:
+                answer = _refusal(error)
+            except Exception:
+                log.exception("%s failed", route.name)
+                answer = error_answer("Something went wrong here; it is in the server's log.", 500)
+        name = route.name if route else "none"
+        self.counts[name, answer.status] = self.counts.get((name, answer.status), 0) + 1
+        await _send(answer, scope, send, with_body=method != "HEAD")
+
+    def _without_route(self, scope: Scope, routes: Mapping[str, Route]) -> Answer:
+        if scope["method"] == "OPTIONS" and scope["path"].startswith(_CORS_PATHS):
+            return Answer(status=204, headers=_PREFLIGHT)
+        if not routes:
+            return error_answer("Record not found", 404)
+        allowed = ", ".join(sorted(routes)).encode()
+        return error_answer("This address does not take that method", 405, headers=((b"allow", allowed),))
+
+    async def _admit(self, call: Call, route: Route) -> None:
+        """Everything that a route declares, before its handler runs."""
+        if route.access is Access.TOKEN:
+            call.viewer = await self._gates.viewer(call)
+            if call.viewer is None:
+                raise NotSignedIn("The access token is invalid")
+            if not scope_allows(call.viewer.scopes, route.scopes):
+                raise NotAllowed("This action is outside the authorized scopes")
+            self._count(route, str(call.viewer.id))
+        elif route.access is Access.PEER:
+            call.peer = await self._gates.peer(call, route)
+        elif route.access is Access.OPERATOR:
+            self._operators_only(call)
+        else:
+            self._count(route, call.client)
+        if route.max_body and route.access is not Access.PEER:
+            await call.body(route.max_body)
+        elif not route.max_body and call.headers.get("content-length", "0") not in ("0", ""):
+            raise TooLarge("this address takes no body")
+
+    def _count(self, route: Route, key: str) -> None:
+        per_minute = self._gates.per_minute.get(route.rate)
+        if per_minute is not None:
+            self._gates.rates.take(route.rate, key, per_minute)
+
+    def _operators_only(self, call: Call) -> None:
+        try:
+            address = ipaddress.ip_address(call.client)
+        except ValueError:
+            address = None
+        if address is None or not any(address in network for network in self._networks):
+            raise NotFound("Record not found")
+
+
+def _walk(node: _Node, segments: list[str], at: int, params: dict[str, str]) -> _Node | None:
+    if at == len(segments):
+        return node if node.routes else None
+    segment = segments[at]
+    child = node.children.get(segment)
+    if child is not None:
+        found = _walk(child, segments, at + 1, params)
+        if found is not None:
+            return found
+    for prefix, name, following in node.prefixed:
+        if segment.startswith(prefix) and len(segment) > len(prefix):
+            found = _walk(following, segments, at + 1, params)
+            if found is not None:
+                params[name] = segment[len(prefix) :]
+                return found
+    if node.parameter is not None and segment:
+        name, following = node.parameter
+        found = _walk(following, segments, at + 1, params)
+        if found is not None:
+            params[name] = segment
+        return found
+    return None
+
+
+def _refusal(error: FedishareError) -> Answer:
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if isinstance(error, (TooMany, Unavailable)):
+        headers = ((b"retry-after", str(error.retry_after).encode()),)
+    elif isinstance(error, NotSignedIn):
+        headers = ((b"www-authenticate", b'Bearer realm="fedishare"'),)
+    return error_answer(error.message, error.status, headers=headers)
+
+
+async def _send(answer: Answer, scope: Scope, send: Send, *, with_body: bool) -> None:
+    headers: list[tuple[bytes, bytes]] = [(b"content-type", answer.media_type), *_SECURITY, *answer.headers]
+    if scope["path"].startswith(_CORS_PATHS):
+        headers += _CORS
+    if answer.stream is None:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.stream is not None and with_body:
+        async for part in answer.stream:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})

@@ -1,0 +1,91 @@
+"""Routes and what each declares: who may call it, with which scope, how often, how much, and what it shows to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fedishare.http.call import Answer, Call
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+class Access(StrEnum):
+    """Who may call a route."""
+
+    OPEN = "open"
+    """Anybody; shows nothing but what strangers need (WebFinger, NodeInfo, the instance actor, health)."""
+    PEER = "peer"
+    """Requests signed by an actor of an active partner."""
+    TOKEN = "token"  # noqa: S105 — a word, not a secret
+    """Bearers of a token with one of the route's scopes."""
+    APP = "app"
+    """Apps before sign-in (OAuth, instance description): anybody inside, nothing of anybody's posts."""
+    OPERATOR = "operator"
+    """Addresses in ``metrics.allowed_networks``."""
+
+
+class Rate(StrEnum):
+    """Which rate of ``[limits]`` counts the call."""
+
+    PUBLIC = "public"
+    API = "api"
+    AUTH = "auth"
+    INBOX = "inbox"
+    FETCH = "fetch"
+    NONE = "none"
+
+
+class Audience(StrEnum):
+    """What decides about what the route shows."""
+
+    METADATA = "metadata"
+    """Nothing of people's posts: names, keys, numbers."""
+    OWN = "own"
+    """Only what belongs to the viewer."""
+    CAN_SEE = "can-see"
+    """Posts and people, through the one audience decision."""
+    NOTHING = "nothing"
+    """It shows nothing; it takes something in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One line of the registry. ``path`` has ``{name}`` for a segment, or for the rest of one: ``/@{name}``."""
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    scopes: tuple[str, ...]
+    """For TOKEN: any one of them is enough; a coarser one (``read``) includes finer ones (``read:statuses``)."""
+    rate: Rate
+    max_body: int
+    """Bytes; 0 takes no body."""
+    audience: Audience
+
+    def __post_init__(self) -> None:
+        if (self.access is Access.TOKEN) != bool(self.scopes):
+            raise ValueError(f"{self.method} {self.path}: a route has scopes exactly when it wants a token")
+        if not self.path.startswith("/"):
+            raise ValueError(f"{self.path}: a path starts with a slash")
+
+    @property
+    def name(self) -> str:
+        """As lists and metrics name it."""
+        return f"{self.method} {self.path}"
+
+
+def scope_allows(granted: frozenset[str], wanted: tuple[str, ...]) -> bool:
+    """Whether a token's scopes include one of those that a route wants."""
+    for scope in wanted:
+        if scope in granted or scope.partition(":")[0] in granted:
+            return True
+        if "follow" in granted and scope in FOLLOW_SCOPES:
+            return True
+    return False
+
+
+FOLLOW_SCOPES = frozenset(f"{verb}:{noun}" for verb in ("read", "write") for noun in ("blocks", "follows", "mutes"))
+"""What Mastodon's old ``follow`` scope stands for."""
