@@ -341,14 +341,16 @@ async def test_redirects_stay_on_the_host_and_end(authority: Authority) -> None:
 
 
 async def test_the_permit_is_judged_at_each_redirect_and_right_before_sending(authority: Authority) -> None:
+    ours = Rig(partner(HOST), dns={HOST: [PUBLIC]}, ca_bundle=str(authority.path))
+
     async def script(visitor: Visitor) -> None:
         while await visitor.request() is not None:
-            rig.guard.replace(policy_for(partner("other.example"), revision=2))  # the partner is ended meanwhile
+            ours.guard.replace(policy_for(partner("other.example"), revision=2))  # the partner is ended meanwhile
             await visitor.say(redirect("/next"))
 
     server = RawServer(script)
     async with server.running(authority.leaf(HOST).server()):
-        rig = Rig(partner(HOST), port=server.port, dns={HOST: [PUBLIC]}, ca_bundle=str(authority.path))
+        ours.port = server.port
         signed: list[str] = []
 
         def sign(method: str, url: str, body: bytes | None) -> dict[str, str]:
@@ -356,19 +358,19 @@ async def test_the_permit_is_judged_at_each_redirect_and_right_before_sending(au
             return {}
 
         with pytest.raises(PolicyRefusal):
-            await rig.get(GOOD, sign=sign)
+            await ours.get(GOOD, sign=sign)
         assert signed == [GOOD] and len(server.requests) == 1
 
         def ending(method: str, url: str, body: bytes | None) -> dict[str, str]:
-            rig.guard.replace(policy_for(partner("other.example"), revision=4))
+            ours.guard.replace(policy_for(partner("other.example"), revision=4))
             return {}
 
-        rig.guard.replace(policy_for(partner(HOST), revision=3))
-        count = len(rig.dials)
+        ours.guard.replace(policy_for(partner(HOST), revision=3))
+        count = len(ours.dials)
         with pytest.raises(PolicyRefusal):
-            await rig.get(GOOD, sign=ending)
-        assert len(server.requests) == 1 and len(rig.dials) == count
-        await rig.gateway.close()
+            await ours.get(GOOD, sign=ending)
+        assert len(server.requests) == 1 and len(ours.dials) == count
+        await ours.gateway.close()
 
 
 async def test_loopback_is_for_development_and_loopback_names_only(server: RawServer) -> None:

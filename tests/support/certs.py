@@ -45,10 +45,10 @@ class Authority:
         self.path = folder / f"{name.replace(' ', '-')}.pem"
         self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def leaf(self, *names: str, self_signed: bool = False, days: int = 2) -> Leaf:
+    def leaf(self, *names: str, common_name: str | None = None, self_signed: bool = False, days: int = 2) -> Leaf:
         """A certificate for names (or IP addresses); ``days`` may be negative for one that has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _name(names[0])
+        subject = _name(common_name or names[0])
         certificate = (
             _builder(subject, subject if self_signed else self._name, key.public_key(), days)
             .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
