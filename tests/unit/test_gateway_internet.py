@@ -41,7 +41,7 @@ async def test_requests_arrive_at_the_hosts_app_and_are_on_record() -> None:
     assert json.loads(reply.body) == {"url": INBOX, "host": LAB, "body": '{"a": 1}'}
     reading = guard.permit_fetch(f"https://{LAB}/s/x", Purpose.OBJECT)
     reply = await gateway.get(reading, f"https://{LAB}/s/%C3%BC?q=1", accept="a/b")
-    assert json.loads(reply.body)["url"] == f"https://{LAB}/s/%C3%BC?q=1"
+    assert json.loads(reply.body)["url"] == f"https://{LAB}/s/ü?q=1"
     first, second = internet.sent
     assert (first.method, first.url, first.body, first.permit) == ("POST", INBOX, b'{"a": 1}', permit)
     assert first.headers["Signature"] == "s" and second.headers["accept"] == "a/b" and second.path == "/s/%C3%BC?q=1"

@@ -23,6 +23,7 @@ async def test_what_a_delivery_looks_like_on_the_wire() -> None:
         lines = head.decode().split("\r\n")
         assert lines[0] == "POST /in?a=b HTTP/1.1" and body == b'{"x": 1}'
         assert lines[1:6] == [f"{name}: {value}" for name, value in signed.items()]
+        agent = "user-agent: fedishare/9 (+https://us.example/)"
         assert lines[6:] == [
             agent,
             "accept-encoding: identity",

@@ -166,13 +166,14 @@ def proxy(target: RawServer, answer: bytes = b"HTTP/1.1 200 Connection establish
     """An HTTP proxy that leads every CONNECT to one server."""
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        try:
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
 
     async def script(visitor: Visitor) -> None:
         await visitor.request()
