@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
 from urllib.parse import urlsplit
 
 from fedishare.model.activities import Envelope
@@ -56,7 +56,8 @@ class Permit:
     """Proof that one request to one host was allowed. ``partner`` has the networks, CA bundle, client certificate
     and pinned key that go with it.
 
-    ``development`` lets http and ports through, on loopback hosts. ``generation`` is the guard's own count of policies.
+    ``development`` lets http and ports through, on loopback hosts. ``generation`` is a mark of the guard's own, another
+    one for each policy that it has had.
     """
 
     purpose: Purpose
@@ -64,7 +65,7 @@ class Permit:
     partner: Partner
     rule: str
     revision: int
-    generation: int
+    generation: object = field(repr=False)
     valid_until: Millis
     development: bool
     key: InitVar[object]
@@ -129,7 +130,7 @@ class Guard:
     """The gate of one instance. Thread-safe; ``clock`` gives milliseconds since 1970."""
 
     def __init__(self, policy: Policy, *, clock: Callable[[], Millis], development: bool) -> None:
-        self._state = (policy, 0)
+        self._state = (policy, object())
         self._clock = clock
         self._development = development
         self._counts: dict[_Counter, _Tally] = {}
@@ -144,9 +145,8 @@ class Guard:
     def replace(self, policy: Policy) -> None:
         """Put another policy in force; permits given under the former one no longer hold. Equal ones change nothing."""
         with self._lock:
-            current, generation = self._state
-            if policy != current:
-                self._state = (policy, generation + 1)
+            if policy != self._state[0]:
+                self._state = (policy, object())
 
     def admit_peer(self, host: str) -> Partner:
         """CONNECT: may the peer that signs as ``host`` make a request at all? Raises `PolicyRefusal`.
@@ -213,7 +213,7 @@ class Guard:
 
     def holds(self, permit: Permit) -> bool:
         """Whether a permit is still good: the policy is the one it was given under, and its minute is not over."""
-        return permit.generation == self._state[1] and self._clock() < permit.valid_until
+        return permit.generation is self._state[1] and self._clock() < permit.valid_until
 
     def covers(self, permit: Permit, url: str) -> bool:
         """Whether a permit is for the host of ``url``; to be asked after every redirect. Never raises."""

@@ -43,14 +43,14 @@ def write_initial(
 ) -> Initial:
     """Write a commented instance.toml and secrets.toml (mode 0600) into ``directory``, which is made if need be.
 
-    Without ``origin``: https, or http for a loopback domain; http on loopback sets ``development``. Raises
+    Without ``origin``: https, or http for a loopback domain; an origin on loopback sets ``development``. Raises
     `ConfigError` before anything is written when the result would not load, or when a file is there already.
     """
     if origin is None:
         origin = f"http://{domain}" if is_loopback_host(domain) else f"https://{domain}"
     server: dict[str, object] = {"domain": domain, "origin": origin}
     host, port = _host_and_port(origin)
-    if origin.startswith("http://") and is_loopback_host(host):
+    if is_loopback_host(host):
         server["development"] = True
     # Loopback origins say the port themselves; else a TLS proxy on this machine stands in front.
     server["listen"] = listen or f"127.0.0.1:{port if port and is_loopback_host(host) else 8000}"

@@ -60,7 +60,7 @@ def decide(policy: Policy, facts: Facts) -> Decision:
             Verdict.DENY,
             "broken-rule",
             f"a rule failed, so it is refused: {type(error).__name__}",
-            getattr(policy, "revision", 0),
+            policy.revision if isinstance(policy, Policy) else 0,
         )
 
 
