@@ -88,8 +88,8 @@ def test_keys_in_every_form() -> None:
     for given in (KEY, [KEY], KEY | {"publicKeyPem": odd}, KEY | {"owner": None}, KEY | {"id": BOB + "/main-key"}):
         keys = read(publicKey=given).keys
         assert [(key.kind, key.material, key.owner) for key in keys] == [("rsa", PEM, BOB)]
-    for given in (MULTIKEY, [BOB + "#x", MULTIKEY]):
-        keys = read(publicKey=KEY, assertionMethod=given).keys
+    for multikey in (MULTIKEY, [BOB + "#x", MULTIKEY]):
+        keys = read(publicKey=KEY, assertionMethod=multikey).keys
         assert [(key.key_id, key.kind) for key in keys] == [(BOB + "#main-key", "rsa"), (BOB + "#ed", "ed25519")]
         assert keys[1].material == MULTIBASE
     assert read(publicKey=[KEY, KEY | {"id": BOB + "#2"}]).keys[1].key_id == BOB + "#2"

@@ -30,7 +30,7 @@ def test_a_note_with_everything() -> None:
     assert (post.kind, post.visibility) == (PostKind.NOTE, Visibility.PUBLIC)
     assert (post.content.html, post.content.summary, post.content.sensitive) == ("<p>hello</p>", "x-ray", True)
     assert post.published == 1_782_900_000_000
-    assert post.in_reply_to == CLINIC.post("ana", Id(3))
+    assert post.in_reply_to == parent
     assert post.context == BOB + "/c/1"
     assert (post.to, post.cc) == ((PUBLIC,), (BOB + "/followers",))
 
@@ -40,7 +40,8 @@ def test_the_author_is_on_the_posts_own_origin() -> None:
     channel = {"type": "Group", "id": "https://lab.example/c/films"}
     assert read(attributedTo=[{"type": "Person", "id": BOB}, channel]).author == BOB
     assert read(attributedTo=["https://third.example/x", BOB]).author == BOB
-    for other in ("https://third.example/users/bob", None, [], 7, "bob"):
+    others: list[object] = ["https://third.example/users/bob", None, [], 7, "bob"]
+    for other in others:
         with pytest.raises(BadDocument):
             read(attributedTo=other)
     with pytest.raises(BadDocument, match="our own origin"):
