@@ -30,7 +30,7 @@ def test_a_note_with_everything() -> None:
     assert (post.kind, post.visibility) == (PostKind.NOTE, Visibility.PUBLIC)
     assert (post.content.html, post.content.summary, post.content.sensitive) == ("<p>hello</p>", "x-ray", True)
     assert post.published == 1_782_900_000_000
-    assert post.in_reply_to == parent
+    assert post.in_reply_to == CLINIC.post("ana", Id(3))
     assert post.context == BOB + "/c/1"
     assert (post.to, post.cc) == ((PUBLIC,), (BOB + "/followers",))
 
