@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from fedishare.model.actors import Viewer
-from fedishare.model.errors import BadRequest, TooLarge
+from fedishare.model.errors import BadRequest, FedishareError, TooLarge
 from fedishare.model.ids import Domain, Id, Iri
 from fedishare.model.partners import Partner
 
@@ -161,6 +161,14 @@ class Answer:
         self.media_type = media_type
         self.headers = headers
         self.stream = stream
+
+
+class Answered(FedishareError):
+    """Ends a request with a ready answer, from wherever it is clear (a Tombstone, a page for members)."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"answered with {answer.status}")
+        self.answer = answer
 
 
 def json_answer(value: object, *, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fedishare.http.call import Answer, Call, Peer, Receive, Scope, Send, error_answer
+from fedishare.http.call import Answer, Answered, Call, Peer, Receive, Scope, Send, error_answer
 from fedishare.http.rates import Rates
 from fedishare.http.routes import Access, Rate, Route, scope_allows
 from fedishare.model.actors import Viewer
@@ -63,15 +63,18 @@ class _Node:
 
 
 class Router:
-    """An ASGI application for HTTP. Two routes of one method and path raise `ValueError` at start."""
+    """An ASGI application for HTTP. Two routes of one method and path raise `ValueError` at start.
 
-    def __init__(self, routes: Iterable[Route], gates: Gates) -> None:
+    ``counts`` receives the number of answers by route and status.
+    """
+
+    def __init__(self, routes: Iterable[Route], gates: Gates, counts: dict[tuple[str, int], int]) -> None:
         self.routes = tuple(routes)
         self._gates = gates
         self._static: dict[str, dict[str, Route]] = {}
         self._tree = _Node()
         self._networks = [ipaddress.ip_network(n) for n in gates.operator_networks]
-        self.counts: dict[tuple[str, int], int] = {}
+        self._counts = counts
         for route in self.routes:
             self._add(route)
 
@@ -122,13 +125,15 @@ class Router:
             try:
                 await self._admit(call, route)
                 answer = await route.handler(call)
+            except Answered as ready:
+                answer = ready.answer
             except FedishareError as error:
                 answer = _refusal(error)
             except Exception:
                 log.exception("%s failed", route.name)
                 answer = error_answer("Something went wrong here; it is in the server's log.", 500)
         name = route.name if route else "none"
-        self.counts[name, answer.status] = self.counts.get((name, answer.status), 0) + 1
+        self._counts[name, answer.status] = self._counts.get((name, answer.status), 0) + 1
         await _send(answer, scope, send, with_body=method != "HEAD")
 
     def _without_route(self, scope: Scope, routes: Mapping[str, Route]) -> Answer:
@@ -152,9 +157,9 @@ class Router:
             call.peer = await self._gates.peer(call, route)
         elif route.access is Access.OPERATOR:
             self._operators_only(call)
-        else:
+        elif route.access is not Access.INBOX:
             self._count(route, call.client)
-        if route.max_body and route.access is not Access.PEER:
+        if route.max_body and route.access is not Access.INBOX:
             await call.body(route.max_body)
         elif not route.max_body and call.headers.get("content-length", "0") not in ("0", ""):
             raise TooLarge("this address takes no body")

@@ -18,6 +18,8 @@ class Access(StrEnum):
     """Anybody; shows nothing but what strangers need (WebFinger, NodeInfo, the instance actor, health)."""
     PEER = "peer"
     """Requests signed by an actor of an active partner."""
+    INBOX = "inbox"
+    """Signed deliveries. The inbox verifies them itself, because some that cannot be verified are answered 202."""
     TOKEN = "token"  # noqa: S105 — a word, not a secret
     """Bearers of a token with one of the route's scopes."""
     APP = "app"

@@ -23,7 +23,25 @@ SCOPES = ("read", "write", "follow", "push", "profile")
 """The top-level scopes; each has finer ones (``read:statuses``), which are accepted too."""
 
 RESERVED = frozenset(
-    ["about", "abuse", "admin", "administrator", "api", "federation", "help", "hostmaster", "instance", "moderator", "postmaster", "relay", "root", "security", "support", "webmaster", "fedishare"]
+    [
+        "about",
+        "abuse",
+        "admin",
+        "administrator",
+        "api",
+        "federation",
+        "help",
+        "hostmaster",
+        "instance",
+        "moderator",
+        "postmaster",
+        "relay",
+        "root",
+        "security",
+        "support",
+        "webmaster",
+        "fedishare",
+    ]
 )
 MIN_PASSWORD = 12
 MAX_PASSWORD = 256
@@ -96,6 +114,11 @@ def ensure_instance_actor(tx: Tx, names: Names, keys: KeyPair) -> Actor:
         ed25519_private=keys.ed25519_private,
     )  # fmt: skip
     return made
+
+
+def has_instance_actor(tx: Tx) -> bool:
+    """Whether the instance actor was made."""
+    return actors.by_handle(tx, Handle(actors.INSTANCE_ACTOR)) is not None
 
 
 def hash_password(password: str) -> str:

@@ -1,0 +1,86 @@
+"""The routes of the protocol: inboxes, and what partners read. Browsers get a page that tells them nothing."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from fedishare.activitypub import inbox
+from fedishare.activitypub.documents import Documents
+from fedishare.activitypub.federation import Federation
+from fedishare.http.call import Answer
+from fedishare.http.routes import Access, Audience, Handler, Rate, Route
+
+_HTML = b"text/html; charset=utf-8"
+_AP = re.compile(r"application/(activity\+json|ld\+json|json)", re.IGNORECASE)
+_PAGE = (
+    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    "<title>For members only</title><h1>For members only</h1>"
+    "<p>What people write here stays within their organization and its partners. "
+    "Members sign in with any app made for Mastodon, using the address of this server.</p></html>"
+)
+
+
+def wants_page(accept: str) -> bool:
+    """Whether an Accept header prefers HTML to ActivityStreams, quality values considered."""
+    # spec: R120
+    best = {"html": 0.0, "document": 0.0}
+    for part in accept.split(","):
+        media, *parameters = part.strip().split(";")
+        quality = next((p.strip()[2:] for p in parameters if p.strip().startswith("q=")), "1")
+        weight = float(quality) if re.fullmatch(r"[01](\.[0-9]{0,3})?", quality) else 0.0
+        kind = "html" if media.strip().lower() in ("text/html", "application/xhtml+xml") else None
+        kind = "document" if _AP.match(media.strip()) else kind
+        if kind:
+            best[kind] = max(best[kind], weight)
+    return best["html"] > best["document"]
+
+
+def members_page() -> Answer:
+    """The page for people who are not signed in: the same for everything, whether it exists or not."""
+    return Answer(_PAGE.encode(), status=401, media_type=_HTML, headers=((b"vary", b"Accept, Signature"),))
+
+
+def routes(federation: Federation) -> list[Route]:
+    """The routes of this module."""
+    documents = Documents(federation)
+    limits = federation.instance.config.limits
+    readable: dict[str, Handler] = {
+        "/users/{name}": documents.actor,
+        "/users/{name}/outbox": documents.outbox,
+        "/users/{name}/followers": documents.followers,
+        "/users/{name}/following": documents.following,
+        "/users/{name}/followers_synchronization": documents.partial_followers,
+        "/users/{name}/liked": documents.liked,
+        "/users/{name}/collections/featured": documents.featured,
+        "/users/{name}/statuses/{id}": documents.post,
+        "/users/{name}/statuses/{id}/activity": documents.post_activity,
+        "/users/{name}/statuses/{id}/replies": documents.replies,
+        "/users/{name}/statuses/{id}/likes": documents.likes,
+        "/users/{name}/statuses/{id}/shares": documents.shares,
+        # spec: R120 — profile and post pages answer with the document to those that ask for it
+        "/@{name}": documents.actor,
+        "/@{name}/{id}": documents.post,
+    }
+    found = [
+        Route(
+            method="GET", path=path, handler=handler, access=Access.PEER, scopes=(), rate=Rate.FETCH,
+            max_body=0, audience=Audience.CAN_SEE,
+        )
+        for path, handler in readable.items()
+    ]  # fmt: skip
+    found.append(
+        Route(
+            method="GET", path="/actor", handler=documents.instance_actor, access=Access.OPEN, scopes=(),
+            rate=Rate.PUBLIC, max_body=0, audience=Audience.METADATA,
+        )
+    )  # fmt: skip
+    receive = partial(inbox.receive, federation)
+    found += [
+        Route(
+            method="POST", path=path, handler=receive, access=Access.INBOX, scopes=(), rate=Rate.INBOX,
+            max_body=limits.inbox_bytes, audience=Audience.NOTHING,
+        )
+        for path in ("/inbox", "/users/{name}/inbox", "/actor/inbox")
+    ]  # fmt: skip
+    return found

@@ -1,0 +1,223 @@
+"""The composition root: from a configuration to a running server. Everything is wired here, and nowhere else.
+
+`running` is one whole instance: store opened and migrated, policy compiled, workers started, routes registered.
+``transport`` is the seam to the network; tests put a pretend internet there and run several instances in one process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fedishare import __version__, operations
+from fedishare.activitypub import delivery, inbox, outbox, peers, resolver
+from fedishare.activitypub import routes as activitypub_routes
+from fedishare.activitypub.federation import Federation
+from fedishare.activitypub.keyring import Keyring
+from fedishare.activitypub.keys import generate_ed25519, generate_rsa
+from fedishare.api import routes as api_routes
+from fedishare.api.http import Api
+from fedishare.config import Config
+from fedishare.gateway import Gateway, HttpTransport, Proxy, Transport
+from fedishare.guard import Guard
+from fedishare.housekeeping import Housekeeping
+from fedishare.http.call import Answered, Call, Peer, Receive, Scope, Send
+from fedishare.http.rates import Rates
+from fedishare.http.router import Gates, Router
+from fedishare.http.routes import Rate, Route
+from fedishare.instance import Instance, policy_of, read_partners
+from fedishare.jobs import Worker
+from fedishare.model.ids import Millis
+from fedishare.model.names import Names
+from fedishare.notices import CODEC
+from fedishare.services import accounts
+from fedishare.services.accounts import KeyPair
+from fedishare.services.site import Site
+from fedishare.store.db import Database, open_database
+from fedishare.store.migrate import migrate
+from fedishare.webfinger import routes as webfinger_routes
+
+Clock = Callable[[], Millis]
+
+
+def wall_clock() -> Millis:
+    """Milliseconds since 1970."""
+    return Millis(time.time_ns() // 1_000_000)
+
+
+def site_of(config: Config) -> Site:
+    """What services need to know of the configuration."""
+    return Site(
+        names=Names(config.origin, config.domain),
+        max_characters=config.posts.max_characters,
+        default_visibility=config.posts.visibility,
+        default_reach=config.posts.reach,
+        development=config.development,
+        public_addressing=config.federation.public_addressing,
+    )
+
+
+def new_keys() -> KeyPair:
+    """A fresh key pair for a local actor. RSA takes some 50 ms: call it outside transactions."""
+    rsa, ed25519 = generate_rsa(), generate_ed25519()
+    return KeyPair(rsa.pem(), rsa.public().pem(), ed25519.pem(), ed25519.public().multibase())
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running instance, as the ASGI server and the tests see it."""
+
+    instance: Instance
+    federation: Federation
+    api: Api
+    router: Router
+    worker: Worker
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. Lifespan is the caller's, see `application`."""
+        await self.router(scope, receive, send)
+
+
+@asynccontextmanager
+async def opened_database(config: Config, clock: Clock = wall_clock) -> AsyncIterator[Database]:
+    """The instance's database, as it is: not migrated."""
+    database = await open_database(config.database_url, clock=clock, codec=CODEC)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def prepare_database(database: Database, site: Site) -> None:
+    """Bring the schema up to date and make the instance actor."""
+    await migrate(database)
+    if not await database.read(accounts.has_instance_actor):
+        await database.write(accounts.ensure_instance_actor, site.names, new_keys())
+
+
+async def open_instance(
+    config: Config, database: Database, *, transport: Transport | None = None, clock: Clock = wall_clock
+) -> Instance:
+    """The two gates and the store as one value. ``transport`` is the network unless a test gives another."""
+    site = site_of(config)
+    stored, revision = await database.read(read_partners)
+    guard = Guard(policy_of(config, site, stored, revision), clock=clock, development=config.development)
+    gateway = Gateway(
+        guard,
+        transport or _network(config, guard),
+        user_agent=f"fedishare/{__version__} (+{config.origin})",
+        deadline=config.federation.timeout_seconds,
+        max_redirects=config.limits.redirects,
+    )
+    return Instance(config, site, clock, database, guard, gateway)
+
+
+def _network(config: Config, guard: Guard) -> HttpTransport:
+    federation = config.federation
+    return HttpTransport(
+        holds=guard.holds,
+        proxy=Proxy.parse(config.proxy_url) if config.proxy_url else None,
+        ca_bundle=str(config.base_path / federation.ca_bundle) if federation.ca_bundle else None,
+        per_host=federation.per_host,
+        connect_timeout=federation.connect_seconds,
+    )
+
+
+def gates_of(federation: Federation, api: Api, config: Config) -> Gates:
+    """How the router finds out who calls."""
+    limits = config.limits
+
+    async def peer(call: Call, route: Route) -> Peer:
+        if "signature" not in call.headers and activitypub_routes.wants_page(call.headers.get("accept", "")):
+            raise Answered(activitypub_routes.members_page())
+        return await peers.authenticate(federation, call, route)
+
+    return Gates(
+        viewer=api.authenticate,
+        peer=peer,
+        rates=federation.rates,
+        per_minute={Rate.PUBLIC: limits.public_rate, Rate.API: limits.api_rate, Rate.AUTH: limits.auth_rate},
+        operator_networks=config.metrics.allowed_networks,
+        request_seconds=limits.request_seconds,
+    )
+
+
+def registry(federation: Federation, api: Api, counts: Callable[[], dict[tuple[str, int], int]]) -> list[Route]:
+    """Every route of an instance."""
+    return [
+        *webfinger_routes.routes(federation.instance),
+        *activitypub_routes.routes(federation),
+        *api_routes.routes(api),
+        *operations.routes(federation.instance, counts),
+    ]
+
+
+def _worker(federation: Federation, config: Config) -> Worker:
+    return Worker(
+        federation.instance.database,
+        {
+            **outbox.handlers(federation),
+            **delivery.handlers(federation),
+            **resolver.handlers(federation),
+            **inbox.handlers(federation),
+        },
+        clock=federation.instance.clock,
+        max_in_flight=config.federation.max_in_flight,
+        per_host=config.federation.per_host,
+    )
+
+
+@asynccontextmanager
+async def running(
+    config: Config, *, transport: Transport | None = None, clock: Clock = wall_clock, work: bool = True
+) -> AsyncIterator[Server]:
+    """One whole instance, until the block is left. ``work`` False starts no workers (tests that look at the queue)."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(opened_database(config, clock))
+        await prepare_database(database, site_of(config))
+        instance = await open_instance(config, database, transport=transport, clock=clock)
+        stack.push_async_callback(instance.gateway.close)
+        keyring = Keyring(database, instance.site.names)
+        stack.callback(keyring.close)
+        federation = Federation(instance, keyring, Rates(enabled=config.limits.rates))
+        api = Api(federation)
+        counts: dict[tuple[str, int], int] = {}
+        router = Router(registry(federation, api, lambda: counts), gates_of(federation, api, config), counts)
+        worker = _worker(federation, config)
+        if work:
+            housekeeping = Housekeeping(federation, worker)
+            await worker.start()
+            stack.push_async_callback(worker.stop, config.server.shutdown_seconds / 2)
+            await housekeeping.start()
+            stack.push_async_callback(housekeeping.stop)
+        yield Server(instance, federation, api, router, worker)
+
+
+def application(config: Config) -> Callable[[Scope, Receive, Send], object]:
+    """The ASGI application that uvicorn runs: `running` for its lifespan, the router for everything else."""
+    stack = AsyncExitStack()
+    servers: list[Server] = []
+
+    async def lifespan(receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            servers.append(await stack.enter_async_context(running(config)))
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await stack.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+        elif scope["type"] == "http":
+            await servers[0].router(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    return app
