@@ -148,7 +148,8 @@ class PostSettings(Section, frozen=True, kw_only=True):
     @property
     def visibility(self) -> Visibility:
         """``default_visibility`` as a value."""
-        return Visibility.from_word(self.default_visibility) or Visibility.DIRECT
+        found = Visibility.from_word(self.default_visibility)
+        return Visibility.DIRECT if found is None else found  # PUBLIC is 0: never `or` here
 
     @property
     def reach(self) -> Reach:

@@ -173,7 +173,8 @@ def _object_type(partner: Partner, matter: Matter) -> bool:
 
 
 def _wider_than(ceiling: Visibility, facts: Facts) -> bool:
-    return facts.carries_post and (facts.visibility or Visibility.PUBLIC) < ceiling
+    visibility = Visibility.PUBLIC if facts.visibility is None else facts.visibility
+    return facts.carries_post and visibility < ceiling
 
 
 def _direct(partner: Partner, matter: Matter) -> bool:

@@ -134,6 +134,7 @@ def test_the_file_stands_above_the_database_and_a_host_claimed_twice_is_nobodys(
     shared = Domain("shared.example")
     made = policy(partner("a.example", hosts=(shared,)), partner("b.example", hosts=(shared,)))
     assert decide(made, ask(domain=shared)).rule == "ambiguous"
+    assert made.find(shared) == (shared, None)
     assert decide(made, ask(domain="a.example")).allowed
     made = policy(partner("a.example", hosts=(shared,), source="file"), partner("b.example", hosts=(shared,)))
     found = decide(made, ask(domain=shared)).partner
@@ -147,6 +148,12 @@ def test_the_switch_stops_everything_and_keeps_the_queue() -> None:
 
 
 # States and dates.
+
+
+@pytest.mark.parametrize("state", list(PartnerState))
+def test_the_rule_that_allows_looks_at_the_state_itself(state: PartnerState) -> None:
+    alone = policy(partner(state=state), rules=[rule for rule in RULES if rule.id == "partner"])
+    assert decide(alone, ask()).allowed is (state is PartnerState.ACTIVE)
 
 
 @pytest.mark.parametrize("question", list(Question))
