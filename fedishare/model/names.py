@@ -63,6 +63,8 @@ class RefKind(StrEnum):
     ADDS = "adds"
     REMOVES = "removes"
     VOTES = "votes"
+    VOTE_ACTIVITY = "vote_activity"
+    """The Create around a vote, which is a Note of its own."""
     FLAGS = "flags"
 
 
@@ -282,6 +284,8 @@ def _under_user(name: str, rest: list[str]) -> LocalRef | None:
             return _numbered(RefKind.POST, name, number)
         case ["statuses", number, part] if part in _POST_PARTS:
             return _numbered(_POST_PARTS[part], name, number)
+        case ["votes", number, "activity"]:
+            return _numbered(RefKind.VOTE_ACTIVITY, name, number)
         case [verb, number] if verb in VERBS:
             return _numbered(RefKind(verb), name, number)
         case _:

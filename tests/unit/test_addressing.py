@@ -128,6 +128,7 @@ def _all_names(names: Names) -> dict[str, LocalRef]:
         names.post_page("ana", number): LocalRef(RefKind.POST_PAGE, "ana", number),
         names.tag("radiology"): LocalRef(RefKind.TAG, "radiology"),
         names.emoji("blob_cat"): LocalRef(RefKind.EMOJI, "blob_cat"),
+        names.activity("ana", "votes", number) + "/activity": LocalRef(RefKind.VOTE_ACTIVITY, "ana", number),
         names.activity("", "flags", number): LocalRef(RefKind.FLAGS, "", number),
     }
     for verb in ("follows", "likes", "accepts", "rejects", "blocks", "updates", "deletes"):
