@@ -38,9 +38,10 @@ class Answer:
 class Connection(asyncio.Protocol):
     """Made by ``loop.create_connection``. ``on_lost`` is called once, when it is over."""
 
-    def __init__(self, on_lost: Callable[[Connection], None] | None = None) -> None:
-        self.on_lost = on_lost
-        self.generation = 0
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Connection], None]) -> None:
+        self._loop = loop
+        self._on_lost = on_lost
+        self.generation: object = None
         self.idle_since = 0.0
         self.reusable = False
         self.transport: asyncio.Transport | None = None
@@ -61,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._in_body = self._framed = self._truncating = self.reusable = False
         self._decoder: zlib._Decompress | None = None
         self._parser = httptools.HttpResponseParser(self)
-        waiter: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Answer] = self._loop.create_future()
         self._waiter = waiter
         self.transport.write(request)
         try:
@@ -120,8 +121,7 @@ class Connection(asyncio.Protocol):
                 self._finish()  # RFC 9112, 6.3: a body without a length ends with the connection
             else:
                 self._fail(FetchFailed("the connection ended in the middle of the answer"))
-        if self.on_lost is not None:
-            self.on_lost(self)
+        self._on_lost(self)
 
     # --- httptools callbacks
 

@@ -29,7 +29,7 @@ class _Host:
     """The connections of one (scheme, authority, partner): ``open`` has all, ``kept`` those that wait for work."""
 
     slots: asyncio.Semaphore
-    generation: int = 0
+    generation: object = None
     open: set[Connection] = field(default_factory=set)
     kept: list[Connection] = field(default_factory=list)
     users: int = 0
@@ -65,6 +65,7 @@ class HttpTransport:
         self._count = 0
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(
         self,
@@ -89,7 +90,7 @@ class HttpTransport:
         if host is None:
             host = self._hosts[key] = _Host(asyncio.Semaphore(self._per_host))
             if self._sweep is None:
-                self._sweep = asyncio.get_running_loop().call_later(self._idle_seconds, self._sweep_idle)
+                self._sweep = self._running().call_later(self._idle_seconds, self._sweep_idle)
         host.users += 1
         try:
             async with host.slots, self._slots:
@@ -102,7 +103,7 @@ class HttpTransport:
         self, host: _Host, target: Target, request: bytes, permit: Permit, limits: WireLimits
     ) -> Answer:
         self._check(permit)  # waiting for a slot takes time in which a partner can be paused
-        if permit.generation != host.generation:
+        if permit.generation is not host.generation:
             self._drop_kept(host)
             host.generation = permit.generation
         kept = self._take(host)
@@ -134,6 +135,11 @@ class HttpTransport:
             self._discard(connection, host)
         return answer
 
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:  # asked for once: until Python 3.12 each get_running_loop() is a system call
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
     def _check(self, permit: Permit) -> None:
         if self._closed or not self._holds(permit):
             raise PolicyRefusal("the permit for this request no longer holds", rule="gateway-permit")
@@ -143,7 +149,9 @@ class HttpTransport:
             self._discard(*next(iter(self._kept.items())))
         self._count += 1
         try:
-            connection = await self._dialler.open(target, permit, lambda: Connection(partial(self._lost, host)))
+            connection = await self._dialler.open(
+                target, permit, lambda: Connection(self._running(), partial(self._lost, host))
+            )
             if connection.transport is None:
                 raise FetchFailed(f"{target.host} closed the connection at once")
         except BaseException:
@@ -156,7 +164,7 @@ class HttpTransport:
     # --- kept connections
 
     def _take(self, host: _Host) -> Connection | None:
-        oldest = asyncio.get_running_loop().time() - self._idle_seconds
+        oldest = self._running().time() - self._idle_seconds
         while host.kept:
             connection = host.kept.pop()
             del self._kept[connection]
@@ -166,10 +174,10 @@ class HttpTransport:
         return None
 
     def _keep(self, connection: Connection, host: _Host) -> None:
-        if self._closed or connection.generation != host.generation:
+        if self._closed or connection.generation is not host.generation:
             self._discard(connection, host)
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._running().time()
         host.kept.append(connection)
         self._kept[connection] = host
 
@@ -186,7 +194,7 @@ class HttpTransport:
             host.kept.remove(connection)
 
     def _sweep_idle(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._running()
         oldest = loop.time() - self._idle_seconds
         for connection, holder in [item for item in self._kept.items() if item[0].idle_since <= oldest]:
             self._discard(connection, holder)

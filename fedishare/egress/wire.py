@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
@@ -19,7 +20,6 @@ from fedishare.model.ids import Domain, Millis, host_of
 
 KIB = 1024
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
 _URL_ASCII = "".join(chr(c) for c in range(0x21, 0x7F))
 OWNED = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
 """Headers that the transport alone writes, because they frame the message."""
@@ -102,6 +102,7 @@ class Target:
         return self.scheme == other.scheme and self.authority == other.authority
 
 
+@lru_cache(maxsize=4096)  # pure; each delivery parses its inbox three times, and inboxes are few
 def parse_target(url: str, *, development: bool) -> Target:
     """Take a URL apart. Raises `BadInput` unless it is absolute https (in development also http, any port)."""
     authority = host_of(url, development=development)
@@ -127,7 +128,7 @@ def render(method: str, target: Target, headers: Mapping[str, str], body: bytes 
     names = set()
     for name, value in headers.items():
         low = name.lower()
-        if low in OWNED or low in names or not _TOKEN.match(name) or not _VALUE.match(value):
+        if low in OWNED or low in names or not _TOKEN.match(name) or not _is_plain(value):
             raise PolicyRefusal(f"the request's header {name[:40]!r} may not be sent like this", rule="gateway-headers")
         names.add(low)
         lines.append(f"{name}: {value}\r\n")
@@ -138,7 +139,11 @@ def render(method: str, target: Target, headers: Mapping[str, str], body: bytes 
     if body is not None:
         lines.append(f"content-length: {len(body)}\r\n")
     lines.append("\r\n")
-    return "".join(lines).encode("latin-1") + (body or b"")
+    return "".join(lines).encode("ascii") + (body or b"")
+
+
+def _is_plain(value: str) -> bool:
+    return value.isascii() and value.isprintable()
 
 
 def answer_too_large(limit: int, status: int | None) -> FetchFailed:

@@ -232,7 +232,7 @@ class Wire:
 
 
 async def outcome(pieces: list[bytes]) -> str:
-    connection = Connection()
+    connection = Connection(asyncio.get_running_loop(), lambda lost: None)
     wire = Wire()
     connection.connection_made(cast(asyncio.Transport, wire))
     task = asyncio.ensure_future(connection.exchange(b"", WireLimits(max_body=64)))
