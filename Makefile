@@ -15,8 +15,8 @@ WORKERS ?= auto
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
 SELF_INSTALL := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
-# The tests start a PostgreSQL of their own; its programs come last on PATH, so nothing else changes.
-WITH_POSTGRES := bin=$$($(PY) -m tools.find_postgres) && PATH="$$PATH:$$bin"
+# The tests start a PostgreSQL of their own, from the programs in this folder.
+WITH_POSTGRES := bin=$$($(PY) -m tools.find_postgres) && PATH="$$bin:$$PATH"
 
 MADE    := $(VENV)/.made
 FOR_RUN := $(VENV)/.for-run
