@@ -39,6 +39,12 @@ import msgspec
 from fedishare.store.db import Sql
 
 Engine = Literal["sqlite", "postgres"]
+_Kind = Literal["value", "list", "is null"]
+_BY_KIND: Mapping[_Kind, Callable[[Any], Any]] = {
+    "value": lambda value: value,
+    "list": lambda values: list(values or ()),
+    "is null": lambda value: int(value is None),
+}
 
 _WORDS: Mapping[Engine, Mapping[str, str]] = {
     "sqlite": {
@@ -136,16 +142,16 @@ def _sqlite(text: str) -> Statement:
 
 
 def _postgres(text: str) -> Statement:
-    names: dict[tuple[str, bool], int] = {}
+    places: dict[tuple[str, _Kind], int] = {}
 
-    def place(name: str, null_flag: bool = False) -> str:
-        return f"${names.setdefault((name, null_flag), len(names) + 1)}"
+    def place(name: str, kind: _Kind = "value") -> str:
+        return f"${places.setdefault((name, kind), len(places) + 1)}"
 
     def one(match: re.Match[str]) -> str:
         if match["list"]:
-            return f"{'<> ALL' if match['not'] else '= ANY'}({place(match['list'])})"
+            return f"{'<> ALL' if match['not'] else '= ANY'}({place(match['list'], 'list')})"
         if match["nullable"]:
-            return f"({place(match['nullable'], True)} = {0 if match['is_not'] else 1})"
+            return f"({place(match['nullable'], 'is null')} = {0 if match['is_not'] else 1})"
         if match["name"]:
             return place(match["name"])
         return match["plain"] or _word(match["token"], "postgres")
@@ -153,9 +159,9 @@ def _postgres(text: str) -> Statement:
     translated = _LEXICON.sub(one, text).strip()
     return Statement(
         translated,
-        _positional_binder(tuple(names)),
-        tuple(name for name, _ in names),
-        _multiple(translated, len(names)),
+        _positional_binder(tuple(places)),
+        tuple(name for name, _ in places),
+        _multiple(translated, len(places)),
     )
 
 
@@ -203,11 +209,11 @@ def _json_list(values: Iterable[Any] | None) -> str:
     return msgspec.json.encode(found).decode()
 
 
-def _positional_binder(names: tuple[tuple[str, bool], ...]) -> Bind:
-    if any(null_flag for _, null_flag in names):
-        return lambda params: [int(params[name] is None) if null_flag else params[name] for name, null_flag in names]
-    plain = tuple(name for name, _ in names)
-    return lambda params: [params[name] for name in plain]
+def _positional_binder(places: tuple[tuple[str, _Kind], ...]) -> Bind:
+    if all(kind == "value" for _, kind in places):
+        names = tuple(name for name, _ in places)
+        return lambda params: [params[name] for name in names]
+    return lambda params: [_BY_KIND[kind](params[name]) for name, kind in places]
 
 
 def ddl_statements(text: str, engine: Engine) -> list[str]:

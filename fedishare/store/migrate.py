@@ -33,9 +33,6 @@ CREATE TABLE IF NOT EXISTS id_mark (
     node {int} PRIMARY KEY,
     mark {int} NOT NULL
 );
--- only postgres:
-CREATE SEQUENCE IF NOT EXISTS node_seq;
--- end
 """
 APPLIED = sql("migrations_applied", "SELECT number, name, checksum, compat FROM schema_migration ORDER BY number")
 RECORD = sql(
@@ -43,7 +40,12 @@ RECORD = sql(
     """INSERT INTO schema_migration (number, name, checksum, compat, applied_at)
        VALUES (:number, :name, :checksum, :compat, :now)""",
 )
-MARK = sql("id_mark_highest", "SELECT coalesce(max(mark), 0) FROM id_mark")
+MARK = sql("id_mark_highest", "SELECT coalesce(max(mark), 0) FROM id_mark WHERE node >= 0")
+NEXT_NODE = sql(
+    "id_node_next",
+    """INSERT INTO id_mark (node, mark) VALUES (-1, 1)
+       ON CONFLICT (node) DO UPDATE SET mark = id_mark.mark + 1 RETURNING mark""",
+)
 SET_MARK = sql(
     "id_mark_set",
     """INSERT INTO id_mark (node, mark) VALUES (:node, :mark)
@@ -78,14 +80,16 @@ def checksum(migration: Migration) -> str:
     return hashlib.sha256("\n".join(migration.text.splitlines()).encode()).hexdigest()
 
 
-def start(tx: Tx, engine: Engine, migrations: Sequence[Migration]) -> int:
-    """Make the bookkeeping tables, refuse a database of a newer version (`ConfigError`); the stored mark of ids."""
+def start(tx: Tx, engine: Engine, migrations: Sequence[Migration]) -> tuple[int, int]:
+    """Make the bookkeeping tables and refuse a database of a newer version (`ConfigError`).
+
+    Returns the mark above all ids in use, and how often the database has been opened.
+    """
     tx.lock(_LOCK)
     for statement in ddl_statements(_BOOKKEEPING, engine):
         tx.ddl(statement)
     _missing(tx, migrations)
-    mark: int = tx.value(MARK)
-    return mark
+    return tx.value(MARK), tx.value(NEXT_NODE)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration] | None = None) -> list[str]:

@@ -37,13 +37,12 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-WRITERS = 3  # with a near server more of them only fight for the interpreter's lock
+WRITERS = 4
 ATTEMPTS = 12
 NODES = 64
 NODE_LOCK = 1717920883  # the class of the advisory locks on node numbers: "feds"
 SERVER = Sql("server_facts", "SELECT current_setting('server_version_num'), current_setting('server_encoding')")
 SNAPSHOT = Sql("server_snapshot", "SELECT CAST(pg_current_snapshot() AS text)")
-NEXT_NODE = Sql("next_node", "SELECT nextval('node_seq')")
 LOCK_NODE = Sql("lock_node", "SELECT pg_try_advisory_lock(CAST(:class AS int4), CAST(:node AS int4))")
 LOCK = Sql("advisory_lock", "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 CHANNEL = Sql("channel", "SELECT 'fedishare_' || md5(current_schema())")
@@ -245,6 +244,7 @@ class PostgresDatabase(Database):
         self.statements = Statements("postgres")
         self._ids = Ids(0, 0)
         self._node: int | None = None
+        self._opened = 0
         self._marking = threading.Lock()
         self._closed = False
         self._snapshot: str | None = None
@@ -268,7 +268,7 @@ class PostgresDatabase(Database):
                     "database.url: PostgreSQL 15 or later with UTF8 is needed, "
                     f"found {int(version) // 10000} with {encoding}"
                 )
-            mark = await self.write(migrate.start, "postgres", self.migrations)
+            mark, self._opened = await self.write(migrate.start, "postgres", self.migrations)
             self._ids = Ids(0, mark)
             ready: asyncio.Future[None] = self._loop.create_future()
             codec = self.options.codec
@@ -283,13 +283,12 @@ class PostgresDatabase(Database):
 
     def take_node(self, tx: PostgresTx) -> None:
         """In the line's thread: lock a node number, the one that we had if possible."""
-        for _ in range(NODES):
-            node = tx.value(NEXT_NODE) % NODES if self._node is None else self._node
+        first = self._opened if self._node is None else self._node
+        for node in ((first + step) % NODES for step in range(NODES)):
             if tx.value(LOCK_NODE, **{"class": NODE_LOCK, "node": node}):
                 if node != self._node:
                     self._node, self._ids = node, Ids(node, max(self._ids.mark, self._ids.last))
                 return
-            self._node = None
         raise Unavailable(f"{NODES} processes use this database already, and there is no number left for another one")
 
     # reading
@@ -426,6 +425,8 @@ class PostgresDatabase(Database):
             raise Unavailable("the database is closed")
 
     async def close(self) -> None:
+        if self._closed:
+            return
         self._closed = True
         if self._line is not None and self._ids.mark > self._ids.last:
             with contextlib.suppress(Unavailable):  # it only saves the next start from skipping ahead
@@ -457,8 +458,8 @@ def _explained(error: BaseException) -> BaseException:
         return _caused(BadInput(f"a value cannot be stored: {error}"), error)
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return _caused(TypeError("a read cannot change anything; use Database.write"), error)
-    if isinstance(error, StopIteration):  # no future takes it
-        return _caused(RuntimeError("a transaction function raised StopIteration"), error)
+    if isinstance(error, StopIteration) or not isinstance(error, Exception):  # these would end the event loop
+        return _caused(RuntimeError(f"a transaction function raised {type(error).__name__}"), error)
     return error
 
 

@@ -158,6 +158,7 @@ class SqliteDatabase(Database):
         self._loop = asyncio.get_running_loop()
         self._statements = Statements("sqlite")
         self._ids = Ids(0, 0)
+        self._node = 0
         self._queue: deque[Job] = deque()
         self._draining = False
         self._drains: set[asyncio.Task[None]] = set()
@@ -180,7 +181,9 @@ class SqliteDatabase(Database):
                 await thread.open()
                 self._opened.append(thread)
             self._inline = _connect(self._path, _READER, INLINE_LOCK_SECONDS)
-            self._ids = Ids(0, await self.write(migrate.start, "sqlite", self.migrations))
+            mark, opened = await self.write(migrate.start, "sqlite", self.migrations)
+            self._node = opened % 64  # apart from what a command does meanwhile in a process of its own
+            self._ids = Ids(self._node, mark)
         except BaseException:
             await self.close()
             raise
@@ -208,7 +211,7 @@ class SqliteDatabase(Database):
         connection.execute("BEGIN")
         try:
             return work(SqliteTx(connection, self._statements, self.options.clock()))
-        except Exception as error:
+        except BaseException as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY:
                 raise TypeError("a read cannot change anything; use Database.write") from error
             explained = _explained(error)
@@ -257,7 +260,7 @@ class SqliteDatabase(Database):
                 self._run(connection, self._queue.popleft(), batch)
             mark = self._ids.due(self.options.clock()) if self._ids.last != before else None
             if mark is not None:
-                SqliteTx(connection, self._statements, Millis(0)).run(migrate.SET_MARK, node=0, mark=mark)
+                SqliteTx(connection, self._statements, Millis(0)).run(migrate.SET_MARK, node=self._node, mark=mark)
             connection.execute("COMMIT")
         except BaseException as error:
             return self._abandon(connection, batch, error)
@@ -350,6 +353,8 @@ class SqliteDatabase(Database):
             raise Unavailable("the database is closed")
 
     async def close(self) -> None:
+        if self._closed:
+            return
         self._closed = True
         if self._writer in self._opened:
             while self._drains:
@@ -368,7 +373,7 @@ class SqliteDatabase(Database):
         if self._ids.mark > self._ids.last:
             tx = SqliteTx(self._writer.raw, self._statements, Millis(0))
             with contextlib.suppress(sqlite3.Error):
-                tx.run(migrate.LOWER_MARK, node=0, mark=self._ids.last)
+                tx.run(migrate.LOWER_MARK, node=self._node, mark=self._ids.last)
 
 
 def _connect(path: Path, pragmas: tuple[str, ...], lock_timeout: float) -> sqlite3.Connection:
@@ -398,8 +403,8 @@ def _explained(error: BaseException) -> BaseException:
         return _caused(Conflict(f"the change collides with what is stored: {error}"), error)
     if isinstance(error, (sqlite3.DataError, OverflowError, UnicodeEncodeError)):
         return _caused(BadInput(f"a value cannot be stored: {error}"), error)
-    if isinstance(error, StopIteration):  # no future takes it
-        return _caused(RuntimeError("a transaction function raised StopIteration"), error)
+    if isinstance(error, StopIteration) or not isinstance(error, Exception):  # these would end the event loop
+        return _caused(RuntimeError(f"a transaction function raised {type(error).__name__}"), error)
     return error
 
 
@@ -420,7 +425,8 @@ async def open_engine(url: str, options: Options, migrations: Sequence[Migration
     if not url.startswith("sqlite:///") or path.name in ("", ":memory:"):
         raise ConfigError(f"database.url: sqlite:///absolute/path/to/file was expected, found {url!r}")
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        with contextlib.suppress(FileExistsError):  # closing a file that is in use would drop SQLite's locks on it
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         database = SqliteDatabase(path, options, migrate.packaged() if migrations is None else migrations)
         await database.open()
     except OSError as error:
