@@ -67,7 +67,8 @@ def _refuse(url: str, options: object = None) -> dict[str, Any]:
 
 
 def _load_ours(url: str, options: object = None) -> dict[str, Any]:
-    found = {"@context": dict(BASE)} if url == _BASE_URL else load_bundled(url)["document"]
+    # Without a base, PyLD would make relative references absolute under a host of its own.
+    found = {"@context": {"@base": None, **BASE}} if url == _BASE_URL else load_bundled(url)["document"]
     return {"document": _unprotected(found), "documentUrl": url, "contextUrl": None, "tag": "static"}
 
 

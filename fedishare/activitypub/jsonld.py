@@ -228,9 +228,10 @@ def _names_public_shortly(node: Document) -> bool:
 def _with_full_public(value: Any, field: str = "") -> Any:
     """A copy in which the audience fields spell Public in full. Not deeper than `_Scan` has allowed."""
     if isinstance(value, dict):
-        if field in _AUDIENCE and value.get("id") in ("as:Public", "Public"):
-            return PUBLIC
-        return {key: _with_full_public(item, key) for key, item in value.items()}
+        copy = {key: _with_full_public(item, key) for key, item in value.items()}
+        if field in _AUDIENCE and "id" in value:
+            copy["id"] = _with_full_public(value["id"], field)
+        return copy
     if isinstance(value, list):
         return [_with_full_public(item, field) for item in value]
     return PUBLIC if field in _AUDIENCE and isinstance(value, str) and value in _PUBLIC_SHORT else value
