@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fedishare.model.actors import Actor
+from fedishare.model.errors import NotFound
 from fedishare.model.ids import Domain, Handle, Id, Iri
 from fedishare.model.posts import LOCAL, Draft, Mention, Post, Reach, Visibility
 from fedishare.policy.audience import answer_reach, answer_visibility
@@ -128,6 +129,48 @@ def recipients(tx: Tx, post: Post, author: Actor) -> list[Recipient]:
         if boosted is not None:
             _collect(found, post.reach, actors.by_ids(tx, [boosted.author_id]).values())
     return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Who would get a draft. ``local_people`` counts those here that would be told or see it at home."""
+
+    labels: Labels
+    named: Named
+    recipients: tuple[Recipient, ...]
+    local_people: int
+    everybody_here: bool
+
+
+def preview(tx: Tx, site: Site, author: Actor, draft: Draft) -> Preview:
+    """Who would get ``draft`` if it were published now: the same rules and the same people as delivery.
+
+    Raises `NotFound` when the post that it answers is not for the author.
+    """
+    answered = answered_post(tx, author, draft.in_reply_to_id)
+    found = labels(tx, site, draft, answered)
+    named = named_people(tx, site, draft.text, found.reach)
+    people: dict[Id, Recipient] = {}
+    local = {m.actor_id for m in named.mentions if m.handle.domain is None}
+    if found.visibility is not Visibility.DIRECT:
+        local |= {ident for ident, _ in relations.local_followers_of(tx, author.id)}
+        if not found.reach.is_local:
+            followers = actors.by_ids(tx, (row[0] for row in relations.remote_followers(tx, author.id)))
+            _collect(people, found.reach, followers.values())
+    if not found.reach.is_local:
+        _collect(people, found.reach, actors.by_ids(tx, (m.actor_id for m in named.mentions)).values())
+    everybody = found.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
+    return Preview(found, named, tuple(people.values()), len(local - {author.id}), everybody)
+
+
+def answered_post(tx: Tx, author: Actor, ident: Id | None) -> Post | None:
+    """The post that a draft answers; for a boost, what it boosts. Raises `NotFound`."""
+    if ident is None:
+        return None
+    answered = posts.visible(tx, ident, author.id)
+    if answered is None:
+        raise NotFound("The post that you answer does not exist, or is not for you.")
+    return posts.by_id(tx, answered.boost_of_id) if answered.boost_of_id else answered
 
 
 def reachable(actor: Actor) -> Recipient | None:

@@ -43,7 +43,7 @@ def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None 
         before = posts.by_id(tx, known) if known is not None else None
         if before is not None:
             return Published(before, repeated=True)
-    answered = _answered(tx, author, draft.in_reply_to_id)
+    answered = audience.answered_post(tx, author, draft.in_reply_to_id)
     labels = audience.labels(tx, site, draft, answered)
     named = audience.named_people(tx, site, draft.text, labels.reach)
     content = compose(site, draft, named.mentions)
@@ -55,15 +55,6 @@ def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None 
     if not post.reach.is_local:
         federate(tx, author.id, PublishPost(post.id))
     return Published(post, named.unreached, labels.narrowed)
-
-
-def _answered(tx: Tx, author: Actor, ident: Id | None) -> Post | None:
-    if ident is None:
-        return None
-    answered = posts.visible(tx, ident, author.id)
-    if answered is None:
-        raise NotFound("The post that you answer does not exist, or is not for you.")
-    return posts.by_id(tx, answered.boost_of_id) if answered.boost_of_id else answered
 
 
 def _new_post(

@@ -1,0 +1,356 @@
+"""Entities: what the client API answers, field by field as Mastodon documents them.
+
+Fields that apps do not know of are ours alone: ``reach`` and ``local_only`` on a status.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from fedishare.model.actors import Actor, ActorKind, ActorState, Emoji, Relationship
+from fedishare.model.ids import Id, Millis, unicode_domain
+from fedishare.model.posts import Attachment, Mention, Poll, PollOption, Reach
+
+
+class CustomEmoji(msgspec.Struct, frozen=True):
+    """A custom emoji."""
+
+    shortcode: str
+    url: str
+    static_url: str
+    visible_in_picker: bool = False
+
+
+class AccountField(msgspec.Struct, frozen=True):
+    """A profile field."""
+
+    name: str
+    value: str
+    verified_at: str | None = None
+
+
+class AccountRole(msgspec.Struct, frozen=True):
+    """A role that is shown on a profile."""
+
+    id: str
+    name: str
+    color: str = ""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An actor as apps see it. ``acct`` has no domain for local people."""
+
+    id: str
+    username: str
+    acct: str
+    display_name: str
+    locked: bool
+    bot: bool
+    discoverable: bool
+    indexable: bool
+    group: bool
+    created_at: str
+    note: str
+    url: str
+    uri: str
+    avatar: str
+    avatar_static: str
+    avatar_description: str
+    header: str
+    header_static: str
+    header_description: str
+    followers_count: int
+    following_count: int
+    statuses_count: int
+    last_status_at: str | None
+    hide_collections: bool
+    noindex: bool
+    emojis: tuple[CustomEmoji, ...]
+    roles: tuple[AccountRole, ...]
+    fields: tuple[AccountField, ...]
+    memorial: bool = False
+    limited: bool = False
+    suspended: bool = False
+    moved: msgspec.Raw | None = None
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """One's own settings, as edited."""
+
+    note: str
+    fields: tuple[AccountField, ...]
+    privacy: str
+    sensitive: bool = False
+    language: str | None = None
+    follow_requests_count: int = 0
+    hide_collections: bool = False
+    discoverable: bool = True
+    indexable: bool = True
+    attribution_domains: tuple[str, ...] = ()
+    quote_policy: str = "nobody"
+    reach: str | tuple[str, ...] = "local"
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """One's own role with its permission bits."""
+
+    id: str
+    name: str
+    permissions: str
+    color: str = ""
+    highlighted: bool = False
+
+
+class CredentialAccount(Account, frozen=True, kw_only=True):
+    """One's own account."""
+
+    source: Source
+    role: Role
+
+
+class MediaAttachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture, sound or film."""
+
+    id: str
+    type: str
+    url: str | None
+    preview_url: str | None
+    remote_url: str | None
+    meta: dict[str, object]
+    description: str | None
+    blurhash: str | None
+    preview_remote_url: str | None = None
+    text_url: str | None = None
+
+
+class StatusMention(msgspec.Struct, frozen=True):
+    """Somebody named in a status."""
+
+    id: str
+    username: str
+    url: str
+    acct: str
+
+
+class StatusTag(msgspec.Struct, frozen=True):
+    """A hashtag of a status."""
+
+    name: str
+    url: str
+
+
+class Application(msgspec.Struct, frozen=True):
+    """The app that a status was written with."""
+
+    name: str
+    website: str | None = None
+
+
+class PollOptionEntity(msgspec.Struct, frozen=True):
+    """One answer of a poll."""
+
+    title: str
+    votes_count: int | None
+
+
+class PollEntity(msgspec.Struct, frozen=True, kw_only=True):
+    """A poll, as one viewer sees it."""
+
+    id: str
+    expires_at: str | None
+    expired: bool
+    multiple: bool
+    votes_count: int
+    voters_count: int | None
+    voted: bool
+    own_votes: tuple[int, ...]
+    options: tuple[PollOptionEntity, ...]
+    emojis: tuple[CustomEmoji, ...]
+
+
+class QuoteApproval(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may quote a status: nobody yet."""
+
+    automatic: tuple[str, ...] = ()
+    manual: tuple[str, ...] = ()
+    current_user: str = "denied"
+
+
+class StatusBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a status that is the same for every viewer; see `fedishare.api.rendering` for the rest."""
+
+    id: str
+    created_at: str
+    in_reply_to_id: str | None
+    in_reply_to_account_id: str | None
+    sensitive: bool
+    spoiler_text: str
+    visibility: str
+    language: str | None
+    uri: str
+    url: str
+    replies_count: int
+    reblogs_count: int
+    favourites_count: int
+    quotes_count: int
+    edited_at: str | None
+    content: str
+    account: msgspec.Raw
+    media_attachments: tuple[MediaAttachment, ...]
+    mentions: tuple[StatusMention, ...]
+    tags: tuple[StatusTag, ...]
+    emojis: tuple[CustomEmoji, ...]
+    application: Application | None
+    reach: str | tuple[str, ...]
+    local_only: bool
+    card: None = None
+    quote: None = None
+    quote_approval: QuoteApproval = QuoteApproval()
+    filtered: tuple[str, ...] = ()
+
+
+class RelationshipEntity(msgspec.Struct, frozen=True, kw_only=True):
+    """How the viewer and another account stand to each other."""
+
+    id: str
+    following: bool
+    showing_reblogs: bool
+    notifying: bool
+    languages: None
+    followed_by: bool
+    blocking: bool
+    blocked_by: bool
+    muting: bool
+    muting_notifications: bool
+    muting_expires_at: None
+    requested: bool
+    requested_by: bool
+    domain_blocking: bool
+    endorsed: bool
+    note: str
+
+
+class NotificationEntity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A notification."""
+
+    id: str
+    type: str
+    created_at: str
+    group_key: str
+    account: msgspec.Raw
+    status: msgspec.Raw | None = None
+
+
+class ContextEntity(msgspec.Struct, frozen=True):
+    """What stands before and after a status in its thread."""
+
+    ancestors: list[msgspec.Raw]
+    descendants: list[msgspec.Raw]
+
+
+def time_text(moment: Millis | None) -> str | None:
+    """``2026-01-31T12:00:00.000Z``; None stays None."""
+    return None if moment is None else instant(moment)
+
+
+def instant(moment: Millis) -> str:
+    """``2026-01-31T12:00:00.000Z``."""
+    seconds, thousandth = divmod(moment, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{thousandth:03d}Z"
+
+
+def day(moment: Millis | None) -> str | None:
+    """``2026-01-31``."""
+    return None if moment is None else f"{datetime.fromtimestamp(moment // 1000, UTC):%Y-%m-%d}"
+
+
+def acct(actor: Actor) -> str:
+    """``name`` for local people, ``name@domain`` in Unicode for others."""
+    return actor.name if actor.domain is None else f"{actor.name}@{unicode_domain(actor.domain)}"
+
+
+def emojis_of(emojis: tuple[Emoji, ...]) -> tuple[CustomEmoji, ...]:
+    """Custom emoji of a text or name."""
+    return tuple(CustomEmoji(e.code, e.url, e.url) for e in emojis)
+
+
+def reach_of(reach: Reach) -> str | tuple[str, ...]:
+    """``local``, ``partners`` or the partners' domains."""
+    if reach.domains is None:
+        return "partners"
+    return tuple(sorted(reach.domains)) or "local"
+
+
+def account(actor: Actor, origin: str, *, moved: msgspec.Raw | None = None) -> Account:
+    """An actor as an Account."""
+    profile, gone = actor.profile, actor.state >= ActorState.SUSPENDED
+    avatar = profile.avatar.url if profile.avatar and not gone else f"{origin}/avatars/original/missing.svg"
+    header = profile.header.url if profile.header and not gone else f"{origin}/headers/original/missing.svg"
+    return Account(
+        id=str(actor.id), username=actor.name, acct=acct(actor),
+        display_name="" if gone else profile.display_name, locked=profile.locked, bot=actor.kind.is_bot,
+        discoverable=profile.discoverable, indexable=profile.indexable, group=actor.kind is ActorKind.GROUP,
+        created_at=f"{day(actor.created_at)}T00:00:00.000Z", note="" if gone else profile.summary, url=actor.url,
+        uri=actor.iri, avatar=avatar, avatar_static=avatar,
+        avatar_description=(profile.avatar.description or "") if profile.avatar else "", header=header,
+        header_static=header, header_description=(profile.header.description or "") if profile.header else "",
+        followers_count=actor.followers_count, following_count=actor.following_count,
+        statuses_count=actor.posts_count, last_status_at=day(actor.last_post_at),
+        hide_collections=profile.hide_collections, noindex=not profile.indexable,
+        emojis=emojis_of(profile.emojis), roles=(), memorial=profile.memorial,
+        limited=actor.state is ActorState.LIMITED, suspended=gone, moved=moved,
+        fields=() if gone else tuple(AccountField(f.name, f.value, time_text(f.verified_at)) for f in profile.fields),
+    )  # fmt: skip
+
+
+def relationship(found: Relationship) -> RelationshipEntity:
+    """A Relationship."""
+    return RelationshipEntity(
+        id=str(found.id), following=found.following, showing_reblogs=found.showing_boosts, notifying=found.notifying,
+        languages=None, followed_by=found.followed_by, blocking=found.blocking, blocked_by=found.blocked_by,
+        muting=found.muting, muting_notifications=found.muting_notifications, muting_expires_at=None,
+        requested=found.requested, requested_by=found.requested_by, domain_blocking=found.domain_blocking,
+        endorsed=found.endorsed, note=found.note,
+    )  # fmt: skip
+
+
+def attachment(post_id: Id, number: int, found: Attachment) -> MediaAttachment:
+    """A MediaAttachment; its id is that of the file, or made from the post's for those by reference."""
+    meta: dict[str, object] = {}
+    if found.width and found.height:
+        size = {"width": found.width, "height": found.height, "size": f"{found.width}x{found.height}",
+                "aspect": found.width / found.height}  # fmt: skip
+        meta["original"] = size
+    if found.focus:
+        meta["focus"] = {"x": found.focus[0], "y": found.focus[1]}
+    return MediaAttachment(
+        id=str(found.id or post_id + number), type=found.kind, url=found.url,
+        preview_url=found.preview_url or (found.url if found.kind == "image" else None), remote_url=found.url,
+        meta=meta, description=found.description, blurhash=found.blurhash,
+    )  # fmt: skip
+
+
+def mention(found: Mention) -> StatusMention:
+    """A Mention of a status."""
+    handle = found.handle
+    written = handle.name if handle.domain is None else f"{handle.name}@{unicode_domain(handle.domain)}"
+    return StatusMention(str(found.actor_id), handle.name, found.url, written)
+
+
+def poll(
+    ident: Id, found: Poll, own: list[int], emojis: tuple[Emoji, ...], *, now: Millis, is_author: bool
+) -> PollEntity:
+    """A Poll as one viewer sees it. Totals are hidden until the end where the author wanted so."""
+    over = found.closed_at is not None or (found.ends_at is not None and found.ends_at <= now)
+    hidden = found.hide_totals and not over
+
+    def option(each: PollOption) -> PollOptionEntity:
+        return PollOptionEntity(each.title, None if hidden else each.votes)
+
+    return PollEntity(
+        id=str(ident), expires_at=time_text(found.closed_at or found.ends_at), expired=over, multiple=found.multiple,
+        votes_count=sum(o.votes for o in found.options), voters_count=found.voters, voted=bool(own) or is_author,
+        own_votes=tuple(own), options=tuple(option(o) for o in found.options), emojis=emojis_of(emojis),
+    )  # fmt: skip

@@ -1,0 +1,205 @@
+"""Rendering: statuses and accounts as JSON, in fragments that are kept while their rows do not change.
+
+A fragment is made once per (row, revision): revisions grow with every change that shows, so a kept fragment is right
+as long as its key is found, in any process. What differs by viewer (favourited, boosted, votes) is written behind it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from fedishare.api import entities
+from fedishare.model.actors import Actor
+from fedishare.model.ids import Id, Millis
+from fedishare.model.posts import Post
+from fedishare.services.site import Site
+from fedishare.store import actors, interactions, posts, timelines
+from fedishare.store.db import Tx
+from fedishare.store.interactions import Kind
+from fedishare.store.timelines import Entry
+
+MAX_STATUSES = 8_000
+MAX_ACCOUNTS = 4_000
+_encode = msgspec.json.Encoder().encode
+
+_Key = tuple[Id, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fragment:
+    """A status without its closing brace. ``poll`` is the post when its poll has to be rendered for each viewer."""
+
+    body: bytes
+    poll: Post | None
+
+
+def _flags(mask: int, own: bool) -> bytes:
+    words = ("favourited", "reblogged", "bookmarked", "muted")
+    text = ",".join(f'"{word}":{"true" if mask >> bit & 1 else "false"}' for bit, word in enumerate(words))
+    pinned = f',"pinned":{"true" if mask & 16 else "false"}' if own else ""
+    return f",{text}{pinned}".encode()
+
+
+_FLAGS = [_flags(mask, False) for mask in range(32)]
+_OWN_FLAGS = [_flags(mask, True) for mask in range(32)]
+
+
+class Renderer:
+    """The kept fragments of one instance."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._statuses: OrderedDict[_Key, _Fragment] = OrderedDict()
+        self._accounts: OrderedDict[tuple[Id, int], bytes] = OrderedDict()
+
+    # Accounts
+
+    def account(self, tx: Tx, actor: Actor) -> bytes:
+        """An Account as JSON."""
+        key = (actor.id, actor.rev)
+        kept = self._accounts.get(key)
+        if kept is None:
+            moved = None
+            if actor.profile.moved_to is not None:
+                target = actors.by_iri(tx, actor.profile.moved_to)
+                if target is not None and target.id != actor.id and target.profile.moved_to is None:
+                    moved = msgspec.Raw(_encode(entities.account(target, self._site.names.origin)))
+            kept = _encode(entities.account(actor, self._site.names.origin, moved=moved))
+            self._accounts[key] = kept
+            if len(self._accounts) > MAX_ACCOUNTS:
+                self._accounts.popitem(last=False)
+        return kept
+
+    def accounts(self, tx: Tx, found: Iterable[Actor]) -> list[msgspec.Raw]:
+        """Several Accounts."""
+        return [msgspec.Raw(self.account(tx, actor)) for actor in found]
+
+    # Statuses
+
+    def page(self, tx: Tx, entries: Sequence[Entry], viewer: Id) -> list[bytes]:
+        """Statuses for one viewer, in the order of ``entries``. The viewer must be allowed to see each of them."""
+        boosted = [e.boost_of_id for e in entries if e.boost_of_id is not None]
+        originals = {e.post_id: e for e in timelines.entries_of(tx, boosted)} if boosted else {}
+        shown = {e.boost_of_id or e.post_id for e in entries}
+        self._make_missing(tx, [*entries, *originals.values()])
+        marks = _Marks(interactions.flags(tx, viewer, shown), interactions.boosted(tx, viewer, shown))
+        result = []
+        for entry in entries:
+            if entry.boost_of_id is None:
+                result.append(self._one(tx, entry, viewer, marks))
+            elif (original := originals.get(entry.boost_of_id)) is not None:
+                outer = self._statuses[_key(entry)].body
+                flags = marks.of(original.post_id, own=False)
+                result.append(outer + flags + b',"poll":null,"reblog":' + self._one(tx, original, viewer, marks) + b"}")
+        return result
+
+    def visible_posts(self, tx: Tx, idents: Iterable[Id], viewer: Id) -> list[bytes]:
+        """Those of the posts that ``viewer`` may see, in the order given."""
+        wanted = list(idents)
+        seen = posts.visible_ids(tx, wanted, viewer)
+        entries = timelines.entries_of(tx, [i for i in wanted if i in seen])
+        inner = posts.visible_ids(tx, [e.boost_of_id for e in entries if e.boost_of_id is not None], viewer)
+        return self.page(tx, [e for e in entries if e.boost_of_id is None or e.boost_of_id in inner], viewer)
+
+    def visible_post(self, tx: Tx, ident: Id, viewer: Id) -> bytes | None:
+        """One post, if ``viewer`` may see it."""
+        found = self.visible_posts(tx, [ident], viewer)
+        return found[0] if found else None
+
+    def _one(self, tx: Tx, entry: Entry, viewer: Id, marks: _Marks) -> bytes:
+        fragment = self._statuses[_key(entry)]
+        flags = marks.of(entry.post_id, own=entry.author_id == viewer)
+        if fragment.poll is None:
+            return fragment.body + flags + b',"poll":null,"reblog":null}'
+        poll = poll_json(tx, fragment.poll, viewer)
+        return fragment.body + flags + b',"poll":' + poll + b',"reblog":null}'
+
+    def _make_missing(self, tx: Tx, entries: Iterable[Entry]) -> None:
+        missing = [e for e in entries if _key(e) not in self._statuses]
+        if not missing:
+            return
+        found = posts.by_ids(tx, [e.post_id for e in missing])
+        people = actors.by_ids(tx, [e.author_id for e in missing])
+        for entry in missing:
+            post, author = found[entry.post_id], people[entry.author_id]
+            self._statuses[_key(entry)] = self._fragment(tx, post, author)
+        while len(self._statuses) > MAX_STATUSES:
+            self._statuses.popitem(last=False)
+
+    def _fragment(self, tx: Tx, post: Post, author: Actor) -> _Fragment:
+        content = post.content
+        html = content.html
+        if content.title:
+            link = f'<a href="{_attribute(post.url)}" rel="nofollow noopener">{_text(content.title)}</a>'
+            html = f"<p><strong>{link}</strong></p>{html}"
+        body = entities.StatusBody(
+            id=str(post.id), created_at=entities.instant(post.published), in_reply_to_id=_ident(post.in_reply_to_id),
+            in_reply_to_account_id=_ident(post.in_reply_to_account_id), sensitive=content.sensitive,
+            spoiler_text=content.summary, visibility=post.visibility.word, language=content.language, uri=post.iri,
+            url=post.url, replies_count=post.replies_count, reblogs_count=post.boosts_count,
+            favourites_count=post.favourites_count, quotes_count=0, edited_at=entities.time_text(post.edited_at),
+            content=html, account=msgspec.Raw(self.account(tx, author)),
+            media_attachments=tuple(entities.attachment(post.id, n, a) for n, a in enumerate(content.attachments)),
+            mentions=tuple(entities.mention(m) for m in content.mentions if not m.silent),
+            tags=tuple(entities.StatusTag(tag, self._site.names.tag(tag)) for tag in content.hashtags),
+            emojis=entities.emojis_of(content.emojis),
+            application=entities.Application(post.app_name) if post.app_name else None,
+            reach=entities.reach_of(post.reach) if post.local else "partners",
+            local_only=post.local and post.reach.is_local,
+        )  # fmt: skip
+        return _Fragment(_encode(body)[:-1], post if content.poll else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What a viewer did with the posts of a page."""
+
+    kinds: dict[Id, set[Kind]]
+    boosts: dict[Id, Id]
+
+    def of(self, ident: Id, *, own: bool) -> bytes:
+        done = self.kinds.get(ident)
+        mask = 2 if ident in self.boosts else 0
+        if done:
+            mask |= (
+                (1 if Kind.FAVOURITE in done else 0)
+                | (4 if Kind.BOOKMARK in done else 0)
+                | (8 if Kind.MUTE_THREAD in done else 0)
+                | (16 if Kind.PIN in done else 0)
+            )
+        return _OWN_FLAGS[mask] if own else _FLAGS[mask]
+
+
+def poll_json(tx: Tx, post: Post, viewer: Id) -> bytes:
+    """A post's poll as JSON for one viewer."""
+    found = post.content.poll
+    if found is None:
+        return b"null"
+    own = interactions.votes_of(tx, post.id, viewer)
+    now = Millis(tx.now)
+    return _encode(entities.poll(post.id, found, own, post.content.emojis, now=now, is_author=post.author_id == viewer))
+
+
+def json_list(parts: Sequence[bytes]) -> bytes:
+    """A JSON list of ready JSON values."""
+    return b"[" + b",".join(parts) + b"]"
+
+
+def _key(entry: Entry) -> _Key:
+    return (entry.post_id, entry.post_rev, entry.author_rev)
+
+
+def _ident(ident: Id | None) -> str | None:
+    return None if ident is None else str(ident)
+
+
+def _text(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _attribute(text: str) -> str:
+    return _text(text).replace('"', "&quot;")

@@ -1,0 +1,375 @@
+"""Statuses: post, read, edit, delete, context, and what people do with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from fedishare.activitypub import resolver
+from fedishare.api import entities
+from fedishare.api.http import Api, Params, page_of, paged, params, parse_id
+from fedishare.api.rendering import json_list, poll_json
+from fedishare.http.call import Answer, Call, json_answer
+from fedishare.http.routes import Handler
+from fedishare.model.actors import Actor
+from fedishare.model.errors import BadInput, FedishareError, NotFound, PolicyRefusal
+from fedishare.model.ids import Handle, Id, Millis, parse_domain
+from fedishare.model.posts import LOCAL, PARTNERS, Draft, Poll, PollOption, Post, Reach, Visibility
+from fedishare.policy.facts import DeliveryFacts
+from fedishare.services import audience, interactions
+from fedishare.services import posts as post_services
+from fedishare.store import actors, posts
+from fedishare.store import interactions as interaction_store
+from fedishare.store.db import Tx
+from fedishare.store.interactions import Kind
+from fedishare.text import scan
+
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 300, 30 * 86400
+MAX_KEY = 500
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*\Z")
+_encode = msgspec.json.Encoder().encode
+
+
+def own(tx: Tx, viewer: Id) -> Actor:
+    """The signed-in person's actor. Raises `NotFound`."""
+    actor = actors.by_id(tx, viewer)
+    if actor is None:
+        raise NotFound("Record not found")
+    return actor
+
+
+def read_reach(found: Params, *, development: bool) -> Reach | None:
+    """``reach`` (local, partners, or a list of domains) and ``local_only``; None when neither is given."""
+    if "reach" in found:
+        words = found.texts("reach")
+        if words in (["local"], ["partners"]):
+            return LOCAL if words == ["local"] else PARTNERS
+        domains = [d for word in words for d in word.split(",") if d.strip()]
+        if not domains or "local" in domains or "partners" in domains:
+            raise BadInput('reach: "local", "partners" or a list of partner domains was expected', path="reach")
+        return Reach(frozenset(parse_domain(d, allow_port=development) for d in domains))
+    if "local_only" in found:
+        return LOCAL if found.flag("local_only") else PARTNERS
+    return None
+
+
+def read_draft(found: Params, now: Millis, *, development: bool, app_name: str | None) -> Draft:
+    """What a post or edit request asks for. Raises `BadInput`."""
+    word = found.text("visibility")
+    visibility = Visibility.from_word(word) if word else None
+    if word and visibility is None:
+        raise BadInput("Validation failed: Visibility is not included in the list", path="visibility")
+    language = found.text("language") or None
+    if language is not None and not _LANGUAGE.match(language):
+        raise BadInput("Validation failed: Language is not a language code", path="language")
+    if found.texts("media_ids"):
+        raise BadInput("Validation failed: media uploads are not available on this server", path="media_ids")
+    return Draft(
+        text=found.text("status"),
+        visibility=visibility,
+        reach=read_reach(found, development=development),
+        summary=found.text("spoiler_text"),
+        sensitive=found.flag("sensitive"),
+        language=language,
+        in_reply_to_id=found.ident("in_reply_to_id"),
+        poll=_read_poll(found.section("poll"), now),
+        app_name=app_name,
+    )
+
+
+def _read_poll(found: Params | None, now: Millis) -> Poll | None:
+    if found is None or not found.texts("options"):
+        return None
+    seconds = found.number("expires_in", 86400, most=10**9)
+    if not MIN_POLL_SECONDS <= seconds <= MAX_POLL_SECONDS:
+        sentence = f"Validation failed: a poll lasts {MIN_POLL_SECONDS} to {MAX_POLL_SECONDS} seconds"
+        raise BadInput(sentence, path="poll.expires_in")
+    options = tuple(PollOption(title.strip()) for title in found.texts("options"))
+    return Poll(
+        options, found.flag("multiple"), Millis(now + 1000 * seconds), voters=0, hide_totals=found.flag("hide_totals")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """The handlers."""
+
+    api: Api
+
+    async def create(self, call: Call) -> Answer:
+        """``POST /api/v1/statuses``"""
+        api, viewer = self.api, call.me
+        found = await params(call)
+        now = api.instance.clock()
+        draft = read_draft(found, now, development=api.site.development, app_name=viewer.app_name)
+        post_services.check_draft(api.site, draft)
+        key = call.headers.get("idempotency-key") or None
+        if key is not None and len(key) > MAX_KEY:
+            raise BadInput(f"Idempotency-Key has {len(key)} characters; at most {MAX_KEY} are taken")
+        await self._resolve_named(draft)
+        return Answer(await api.database.write(self._publish, viewer.id, draft, key))
+
+    def _publish(self, tx: Tx, viewer: Id, draft: Draft, key: str | None) -> bytes:
+        made = post_services.publish(tx, self.api.site, own(tx, viewer), draft, key=key)
+        found = self.api.renderer.visible_post(tx, made.post.id, viewer)
+        if found is None:
+            raise NotFound("Record not found")
+        if not made.unreached and not made.narrowed:
+            return found
+        # The author is told what stayed plain text, and what was narrowed.
+        notes = {"unreached": [{"acct": a, "reason": r} for a, r in made.unreached], "narrowed": list(made.narrowed)}
+        return found[:-1] + b',"fedishare":' + _encode(notes) + b"}"
+
+    async def _resolve_named(self, draft: Draft) -> dict[str, str]:
+        """Look up unknown handles of partners before publishing; returns those that could not be, with the reason."""
+        site, database = self.api.site, self.api.database
+        handles = {m.handle for m in scan(draft.text, development=site.development).mentions if m.domain}
+        if draft.reach is not None and draft.reach.is_local:
+            return {}
+        reasons = {}
+        for handle in handles:
+            if handle.domain == site.names.domain or await database.read_fast(actors.by_handle, handle):
+                continue
+            try:
+                await resolver.resolve_handle(self.api.federation, handle)
+            except FedishareError as error:
+                rule = f" ({error.rule})" if isinstance(error, PolicyRefusal) else ""
+                reasons[str(handle)] = f"{error.message}{rule}"
+        return reasons
+
+    async def show(self, call: Call) -> Answer:
+        """``GET /api/v1/statuses/{id}``"""
+        return await self._shown(parse_id(call.params["id"]), call.me.id)
+
+    async def _shown(self, ident: Id, viewer: Id) -> Answer:
+        found = await self.api.database.read_fast(self.api.renderer.visible_post, ident, viewer)
+        if found is None:
+            raise NotFound("Record not found")
+        return Answer(found)
+
+    async def several(self, call: Call) -> Answer:
+        """``GET /api/v1/statuses?id[]=…``"""
+        found = await params(call)
+        idents = [parse_id(text) for text in found.texts("id")[:40]]
+        return Answer(json_list(await self.api.database.read_fast(self.api.renderer.visible_posts, idents, call.me.id)))
+
+    async def edit(self, call: Call) -> Answer:
+        """``PUT /api/v1/statuses/{id}``"""
+        found = await params(call)
+        draft = read_draft(found, self.api.instance.clock(), development=self.api.site.development, app_name=None)
+        await self._resolve_named(draft)
+        return Answer(await self.api.database.write(self._edit, call.me.id, parse_id(call.params["id"]), draft))
+
+    def _edit(self, tx: Tx, viewer: Id, ident: Id, draft: Draft) -> bytes:
+        post = post_services.edit(tx, self.api.site, own(tx, viewer), ident, draft)
+        return self._rendered(tx, post, viewer)
+
+    def _rendered(self, tx: Tx, post: Post, viewer: Id) -> bytes:
+        found = self.api.renderer.visible_post(tx, post.id, viewer)
+        if found is None:
+            raise NotFound("Record not found")
+        return found
+
+    async def delete(self, call: Call) -> Answer:
+        """``DELETE /api/v1/statuses/{id}``: answers with what was typed, for writing it anew."""
+        return Answer(await self.api.database.write(self._delete, call.me.id, parse_id(call.params["id"])))
+
+    def _delete(self, tx: Tx, viewer: Id, ident: Id) -> bytes:
+        before = posts.by_id(tx, ident)
+        if before is None or before.author_id != viewer:
+            raise NotFound("Record not found")
+        found = self._rendered(tx, before, viewer)
+        post_services.remove(tx, own(tx, viewer), ident)
+        return found[:-1] + b',"text":' + _encode(before.content.source) + b"}"
+
+    async def source(self, call: Call) -> Answer:
+        """``GET /api/v1/statuses/{id}/source``"""
+        post = await self.api.database.read_fast(posts.by_id, parse_id(call.params["id"]))
+        if post is None or post.author_id != call.me.id:
+            raise NotFound("Record not found")
+        return json_answer({"id": str(post.id), "text": post.content.source, "spoiler_text": post.content.summary})
+
+    async def history(self, call: Call) -> Answer:
+        """``GET /api/v1/statuses/{id}/history``"""
+        return json_answer(await self.api.database.read(self._history, parse_id(call.params["id"]), call.me.id))
+
+    def _history(self, tx: Tx, ident: Id, viewer: Id) -> list[dict[str, object]]:
+        post = interactions.visible_original(tx, viewer, ident)
+        author = actors.by_ids(tx, [post.author_id])[post.author_id]
+        raw = msgspec.Raw(self.api.renderer.account(tx, author))
+        versions = [*posts.edits(tx, post.id), (post.edited_at or post.published, post.content)]
+        return [
+            {
+                "content": content.html, "spoiler_text": content.summary, "sensitive": content.sensitive,
+                "created_at": entities.instant(at), "account": raw,
+                "poll": {"options": [{"title": o.title} for o in content.poll.options]} if content.poll else None,
+                "media_attachments": [entities.attachment(post.id, n, a) for n, a in enumerate(content.attachments)],
+                "emojis": entities.emojis_of(content.emojis),
+            }
+            for at, content in versions
+        ]  # fmt: skip
+
+    async def context(self, call: Call) -> Answer:
+        """``GET /api/v1/statuses/{id}/context``"""
+        before, after = await self.api.database.read(self._context, parse_id(call.params["id"]), call.me.id)
+        return Answer(b'{"ancestors":' + json_list(before) + b',"descendants":' + json_list(after) + b"}")
+
+    def _context(self, tx: Tx, ident: Id, viewer: Id) -> tuple[list[bytes], list[bytes]]:
+        post = interactions.visible_original(tx, viewer, ident)
+        above = self.api.renderer.visible_posts(tx, posts.ancestors(tx, post.id), viewer)
+        return above, self.api.renderer.visible_posts(tx, posts.descendants(tx, post.id), viewer)
+
+    def changing(self, change: Callable[[Tx, Actor, Id], Post]) -> Handler:
+        """A handler that changes something about a post and answers with the post."""
+
+        def write(tx: Tx, viewer: Id, ident: Id) -> bytes:
+            return self._rendered(tx, change(tx, own(tx, viewer), ident), viewer)
+
+        async def handler(call: Call) -> Answer:
+            return Answer(await self.api.database.write(write, call.me.id, parse_id(call.params["id"])))
+
+        return handler
+
+    def favourite(self, tx: Tx, actor: Actor, ident: Id) -> Post:
+        """``POST …/favourite``"""
+        return interactions.favourite(tx, self.api.site, actor, ident)
+
+    def unfavourite(self, tx: Tx, actor: Actor, ident: Id) -> Post:
+        """``POST …/unfavourite``"""
+        return interactions.unfavourite(tx, actor, ident)
+
+    def unboost(self, tx: Tx, actor: Actor, ident: Id) -> Post:
+        """``POST …/unreblog``: answers with the original."""
+        return interactions.unboost(tx, actor, ident)
+
+    def pin(self, tx: Tx, actor: Actor, ident: Id) -> Post:
+        """``POST …/pin``"""
+        return interactions.pin(tx, self.api.site, actor, ident, True)
+
+    def unpin(self, tx: Tx, actor: Actor, ident: Id) -> Post:
+        """``POST …/unpin``"""
+        return interactions.pin(tx, self.api.site, actor, ident, False)
+
+    @staticmethod
+    def marking(kind: Kind, on: bool) -> Callable[[Tx, Actor, Id], Post]:
+        """``POST …/bookmark``, ``…/mute`` and back."""
+        return lambda tx, actor, ident: interactions.mark(tx, actor, ident, kind, on)
+
+    async def boost(self, call: Call) -> Answer:
+        """``POST …/reblog``: answers with the boost."""
+        word = (await params(call)).text("visibility")
+        wanted = Visibility.from_word(word) if word else None
+        return Answer(await self.api.database.write(self._boost, call.me.id, parse_id(call.params["id"]), wanted))
+
+    def _boost(self, tx: Tx, viewer: Id, ident: Id, wanted: Visibility | None) -> bytes:
+        return self._rendered(tx, interactions.boost(tx, self.api.site, own(tx, viewer), ident, wanted), viewer)
+
+    async def favourited_by(self, call: Call) -> Answer:
+        """``GET …/favourited_by``"""
+        return await self._people(call, boosters=False)
+
+    async def boosted_by(self, call: Call) -> Answer:
+        """``GET …/reblogged_by``"""
+        return await self._people(call, boosters=True)
+
+    async def _people(self, call: Call, *, boosters: bool) -> Answer:
+        page = page_of(await params(call), limit=40, most=80)
+        ident, viewer = parse_id(call.params["id"]), call.me.id
+
+        def read(tx: Tx) -> tuple[list[Id], list[msgspec.Raw]]:
+            post = interactions.visible_original(tx, viewer, ident)
+            span = {"before": page.before, "after": page.after, "limit": page.limit}
+            found = (
+                interaction_store.boosters(tx, post.id, **span)
+                if boosters
+                else interaction_store.actors(tx, post.id, Kind.FAVOURITE, **span)
+            )
+            return [row[0] for row in found], self.api.renderer.accounts(tx, [row[1] for row in found])
+
+        idents, people = await self.api.database.read(read)
+        return paged(self.api, call, people, idents)
+
+    async def poll(self, call: Call) -> Answer:
+        """``GET /api/v1/polls/{id}``"""
+        return Answer(await self.api.database.read(self._poll, parse_id(call.params["id"]), call.me.id))
+
+    def _poll(self, tx: Tx, ident: Id, viewer: Id) -> bytes:
+        post = interactions.visible_original(tx, viewer, ident)
+        if post.content.poll is None:
+            raise NotFound("Record not found")
+        return poll_json(tx, post, viewer)
+
+    async def vote(self, call: Call) -> Answer:
+        """``POST /api/v1/polls/{id}/votes``"""
+        words = (await params(call)).texts("choices")
+        if not all(word.isascii() and word.isdigit() and len(word) < 4 for word in words):
+            raise BadInput("Validation failed: The chosen vote option does not exist", path="choices")
+        choices = [int(word) for word in words]
+        return Answer(await self.api.database.write(self._vote, call.me.id, parse_id(call.params["id"]), choices))
+
+    def _vote(self, tx: Tx, viewer: Id, ident: Id, choices: list[int]) -> bytes:
+        return poll_json(tx, interactions.vote(tx, own(tx, viewer), ident, choices), viewer)
+
+    async def marked(self, call: Call, kind: Kind) -> Answer:
+        """``GET /api/v1/favourites`` and ``/api/v1/bookmarks``"""
+        page = page_of(await params(call))
+
+        def read(tx: Tx) -> tuple[list[Id], list[bytes]]:
+            rows = interaction_store.mine(tx, call.me.id, kind, before=page.before, after=page.after, limit=page.limit)
+            return [row[0] for row in rows], self.api.renderer.visible_posts(tx, [row[1] for row in rows], call.me.id)
+
+        idents, found = await self.api.database.read(read)
+        return paged(self.api, call, [msgspec.Raw(part) for part in found], idents)
+
+    # Who will get this
+
+    async def preview(self, call: Call) -> Answer:
+        """``POST /api/v1/fedishare/audience``: who would receive the post, from the code that delivers."""
+        found = await params(call)
+        draft = read_draft(found, self.api.instance.clock(), development=self.api.site.development, app_name=None)
+        reasons = await self._resolve_named(draft)
+        return json_answer(await self.api.database.read(self._preview, call.me.id, draft, reasons))
+
+    def _preview(self, tx: Tx, viewer: Id, draft: Draft, reasons: dict[str, str]) -> dict[str, object]:
+        author = own(tx, viewer)
+        seen = audience.preview(tx, self.api.site, author, draft)
+        guard, names = self.api.instance.guard, self.api.site.names
+        terms_public = guard.policy.public_addressing
+        partners: dict[str, dict[str, object]] = {}
+        for recipient in seen.recipients:
+            partner = guard.policy.find(recipient.host)[1]
+            wide = seen.labels.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
+            facts = DeliveryFacts(
+                activity_type="Create", object_type="Question" if draft.poll else "Note",
+                visibility=seen.labels.visibility, reach=seen.labels.reach, has_media=bool(draft.attachments),
+                public_addressed=wide and (terms_public or bool(partner and partner.terms.public_addressing)),
+            )  # fmt: skip
+            decision = guard.explain(facts.to_host(recipient.host, tx.now))
+            entry = partners.setdefault(
+                recipient.domain,
+                {"domain": recipient.domain, "people": 0, "allowed": decision.allowed, "rule": decision.rule,
+                 "reason": decision.reason},
+            )  # fmt: skip
+            entry["people"] = int(str(entry["people"])) + 1
+        return {
+            "visibility": seen.labels.visibility.word,
+            "reach": entities.reach_of(seen.labels.reach),
+            "instance": names.domain,
+            "local_people": seen.local_people,
+            "everybody_here": seen.everybody_here,
+            "partners": sorted(partners.values(), key=lambda e: str(e["domain"])),
+            "mentions": [entities.mention(m) for m in seen.named.mentions],
+            "unreached": [{"acct": a, "reason": reasons.get(a, r)} for a, r in seen.named.unreached],
+            "narrowed": list(seen.labels.narrowed),
+        }
+
+
+def handle_of(text: str, *, development: bool) -> Handle:
+    """A handle from a parameter. Raises `NotFound`."""
+    try:
+        return Handle.parse(text, development=development)
+    except BadInput as error:
+        raise NotFound("Record not found") from error
