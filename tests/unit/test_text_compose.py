@@ -128,7 +128,8 @@ def test_only_our_own_markup_comes_out_and_the_text_survives(text: str) -> None:
     tags.feed(html)
     tags.close()
     assert tags.seen <= {"p", "br", "a", "span", "a.href", "a.rel", "a.target", "a.class", "span.class"}
-    expected = "".join(clean_text(text.replace("@odd", "")).split())
-    assert "".join(plain_text(html).split()) == expected
+    # A full-width sign before a hashtag is written as the plain one.
+    expected = "".join(clean_text(text.replace("@odd", "")).split()).replace("＃", "#")
+    assert "".join(plain_text(html).split()).replace("＃", "#") == expected
     # A peer's sanitiser (ours, here) takes nothing of the text away.
-    assert "".join(plain_text(sanitise(html)).split()) == expected
+    assert "".join(plain_text(sanitise(html)).split()).replace("＃", "#") == expected
