@@ -19,6 +19,8 @@ What contexts mean here, so that both ways agree [R11, R125, R126]:
 * Bundled contexts and inline definitions apply after that, in order. An inline definition may redefine anything.
 * Context URLs that are not bundled are never fetched and count as empty: what only they define is ignored, and
   they cannot redefine a known term. ``@language`` is ignored as well.
+* A shortened IRI as a value (``ex:alice``) stays what it is on the plain way, ``as:Public`` in an audience apart. It
+  is no https URL, so whoever needs one refuses it.
 """
 
 from __future__ import annotations

@@ -99,7 +99,8 @@ PIXELFED: Document = {
     "commentsEnabled": {"@id": "pixelfed:commentsEnabled", "@type": "schema:Boolean"},
     "capabilities": {"@id": "pixelfed:capabilities", "@container": "@set"},
     "announce": {"@id": "pixelfed:canAnnounce", "@type": "@id"},
-    "value": "schema:value",
+    "PropertyValue": {"@id": "schema:PropertyValue"},
+    "value": {"@id": "http://schema.org/value"},
 }
 LEMMY: Document = {
     "lemmy": "https://join-lemmy.org/ns#",
@@ -155,7 +156,7 @@ def a_create(context: Any) -> Document:
         "to": [PUBLIC],
         "cc": [f"{ALICE}/followers"],
         "tag": [{"type": "Hashtag", "name": "#a", "href": "https://social.example/tags/a"}],
-        "attachment": [{"type": "Document", "url": "https://social.example/1.png", "focalPoint": [0.0, 0.5]}],
+        "attachment": [{"type": "PropertyValue", "name": "a", "value": "b", "focalPoint": [0.0, 0.5]}],
         "_misskey_reaction": "x",
         "somethingNew": {"type": "Odd", "deep": [1, {"er": 2}]},
         "vcard:bday": "1970-01-01",
@@ -211,6 +212,7 @@ _OBJECT = {"@id": "as:object"}
 HOSTILE: dict[str, tuple[Any, Document, str, Any]] = {
     "a term redefined": ({"actor": "https://evil.example/ns#actor"}, {"actor": ALICE}, "actor", None),
     "a term unset": ({"actor": None}, {"actor": ALICE}, "actor", None),
+    "a word unset": ({"name": None}, {"name": "x"}, "name", None),
     "an alias": ({"foo": _ACTOR_ID}, {"foo": ALICE}, "actor", ALICE),
     "an alias by two steps": ({"ex": f"{AS2}#", "foo": {"@id": "ex:actor"}}, {"foo": ALICE}, "actor", ALICE),
     "swapped terms": ({"to": {"@id": "as:bcc", "@type": "@id"}}, {"to": [PUBLIC]}, "to", None),
@@ -391,6 +393,7 @@ def test_contexts_are_never_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     note = {"id": NOTE, "content": "hello", "unheardOf": 1}
     assert normalise({"@context": [AS2, url], "type": "Note", **note})["content"] == "hello"
     assert normalise({"@context": [url, AS2, url], "@type": "Note", **note})["content"] == "hello"
+    assert normalise({"@context": [AS2, {"foo": "as:name"}, url], "type": "Note", "foo": "x"})["name"] == "x"
     for context in ({"@import": url}, {"content": {"@id": "as:content", "@context": url}}, {"@import": 5}, 5, [[AS2]]):
         with pytest.raises(BadDocument):
             normalise({"@context": [AS2, context], "@type": "Note", **note})
@@ -401,6 +404,13 @@ def test_bundled_contexts_state_the_published_facts() -> None:
         if url in contexts.BUNDLED:
             assert contexts.BUNDLED[url] == json.loads(path.read_text())
     assert len(contexts.BUNDLED.keys() & BUNDLED_CONTEXTS.keys()) == 3
+
+
+def test_a_protected_term_may_be_defined_again_to_the_same_meaning() -> None:
+    did = contexts.DID_V1
+    document = {"@context": [AS2, {"foo": "as:name"}, did, {"alsoKnownAs": "as:alsoKnownAs"}], "type": "Person"}
+    found = normalise({**document, "foo": "x", "alsoKnownAs": [ALICE]})
+    assert canonical(found) == {"type": "Person", "name": "x", "alsoKnownAs": ALICE}
 
 
 def test_cold_start_does_not_pay_for_pyld() -> None:
