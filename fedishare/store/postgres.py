@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +29,7 @@ from fedishare.model.errors import BadInput, ConfigError, Conflict, Unavailable
 from fedishare.model.ids import Id, Millis
 from fedishare.store import migrate
 from fedishare.store.db import Database, Failed, Ids, Migration, Options, Row, Sql, Tx
-from fedishare.store.dialect import Statements, translate
+from fedishare.store.dialect import Statement, Statements, translate
 from fedishare.store.line import TEXT_BYTES, Line, size
 from fedishare.store.threads import Done, Pool
 
@@ -401,20 +402,7 @@ class PostgresDatabase(Database):
     async def explain(self, query: Sql) -> list[str]:
         self._check_open()
         statement = translate(query.text, "postgres")
-        values = f"({', '.join(['NULL'] * len(statement.names))})" if statement.names else ""
-
-        def plan(session: Session) -> Done:
-            cursor = session.cursor()
-            cursor.execute(f"PREPARE explained AS {statement.text}".encode())
-            try:
-                cursor.execute("SET plan_cache_mode = force_generic_plan")
-                lines = cursor.execute(f"EXPLAIN EXECUTE explained{values}".encode()).fetchall()
-                return Done([row[0] for row in lines])
-            finally:
-                cursor.execute("RESET plan_cache_mode")
-                cursor.execute("DEALLOCATE explained")
-
-        lines: list[str] = await self._readers.submit(plan)
+        lines: list[str] = await self._readers.submit(lambda session: Done(_plan(session.cursor(), statement)))
         return lines
 
     def used(self) -> frozenset[str]:
@@ -441,6 +429,28 @@ class PostgresDatabase(Database):
 
 _RETRIED = (errors.SerializationFailure, errors.DeadlockDetected)
 _UNKNOWN = "the connection to the database was lost during the commit; the change may or may not have happened"
+
+
+def _plan(cursor: psycopg.RawCursor[Row], statement: Statement) -> list[str]:
+    """The plan for values that are not known. Where the server cannot tell a type it is an integer, as in real life."""
+    types = ["unknown"] * len(statement.names)
+    while True:
+        declared = f"({', '.join(types)})" if types else ""
+        try:
+            cursor.execute(f"PREPARE explained {declared} AS {statement.text}".encode())
+            break
+        except (errors.AmbiguousParameter, errors.IndeterminateDatatype) as error:
+            found = re.search(r"\$([0-9]+)", str(error))
+            if found is None or types[int(found[1]) - 1] != "unknown":
+                raise
+            types[int(found[1]) - 1] = "bigint"
+    try:
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
+        values = f"({', '.join(['NULL'] * len(types))})" if types else ""
+        return [row[0] for row in cursor.execute(f"EXPLAIN EXECUTE explained{values}".encode()).fetchall()]
+    finally:
+        cursor.execute("RESET plan_cache_mode")
+        cursor.execute("DEALLOCATE explained")
 
 
 def _is_fault(error: BaseException) -> bool:

@@ -79,7 +79,11 @@ class Thread(aiosqlite.Connection):
     async def open(self) -> None:
         """Connect. The thread does not keep a dying process alive: a commit is safe against that."""
         self._thread.daemon = True
-        await self
+        try:
+            await self
+        except BaseException:
+            self.join()  # it is ending, and must not speak to a loop that is closed by then
+            raise
 
     def join(self) -> None:
         """Wait for the thread's end."""

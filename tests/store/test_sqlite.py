@@ -130,7 +130,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept(path: Path, clock: Clock
     assert path.read_bytes().startswith(b"This is somebody's letter")
 
 
-async def test_a_second_opening_in_one_process_keeps_the_locks_of_the_first(
+async def test_two_openings_of_one_file_in_one_process_get_along(
     notes: SqliteDatabase, path: Path, clock: Clock
 ) -> None:
     other = await open_notes(f"sqlite://{path}", clock, lock_timeout=5)
