@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from fedishare.model.actors import Actor, ActorKind, ActorState, Emoji, Relationship
+from fedishare.model.actors import Actor, ActorKind, ActorState, Emoji, Field, Relationship
 from fedishare.model.ids import Id, Millis, unicode_domain
 from fedishare.model.posts import Attachment, Mention, Poll, PollOption, Reach
 
@@ -276,6 +276,11 @@ def emojis_of(emojis: tuple[Emoji, ...]) -> tuple[CustomEmoji, ...]:
     return tuple(CustomEmoji(e.code, e.url, e.url) for e in emojis)
 
 
+def fields_of(fields: tuple[Field, ...]) -> tuple[AccountField, ...]:
+    """Profile fields."""
+    return tuple(AccountField(f.name, f.value, time_text(f.verified_at)) for f in fields)
+
+
 def reach_of(reach: Reach) -> str | tuple[str, ...]:
     """``local``, ``partners`` or the partners' domains."""
     if reach.domains is None:
@@ -301,7 +306,7 @@ def account(actor: Actor, origin: str, *, moved: msgspec.Raw | None = None) -> A
         hide_collections=profile.hide_collections, noindex=not profile.indexable,
         emojis=emojis_of(profile.emojis), roles=(), memorial=profile.memorial,
         limited=actor.state is ActorState.LIMITED, suspended=gone, moved=moved,
-        fields=() if gone else tuple(AccountField(f.name, f.value, time_text(f.verified_at)) for f in profile.fields),
+        fields=() if gone else fields_of(profile.fields),
     )  # fmt: skip
 
 

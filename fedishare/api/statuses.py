@@ -131,7 +131,8 @@ class Statuses:
             return {}
         reasons = {}
         for handle in handles:
-            if handle.domain == site.names.domain or await database.read_fast(actors.by_handle, handle):
+            known = await database.read_fast(actors.by_handle, handle)
+            if handle.domain == site.names.domain or known is not None:
                 continue
             try:
                 await resolver.resolve_handle(self.api.federation, handle)

@@ -132,6 +132,10 @@ REPLY_IDS = sql(
     f"""SELECT p.id, p.iri, CASE WHEN p.author_id = :author THEN 0 ELSE 1 END AS others {_FROM}
         WHERE p.in_reply_to_id = :post AND {TRAVELS} ORDER BY others, p.id LIMIT :limit""",
 )
+TAGS_LIKE = sql(
+    "tags_like",
+    "SELECT DISTINCT tag FROM post_tag WHERE tag >= :tag AND tag < :beyond ORDER BY tag LIMIT :limit",
+)
 OWN_IDS = sql("post_ids_of_author", "SELECT id FROM post WHERE author_id = :author ORDER BY id LIMIT 200")
 LOCAL_COUNT = sql("post_local_count", "SELECT count(*) FROM post WHERE local = 1 AND boost_of_id IS NULL")
 _PAGE = "AND p.id < :before AND p.id > :after"
@@ -141,6 +145,7 @@ AUTHOR_PAGE = sql(
         AND (:boosts = 1 OR p.boost_of_id IS NULL)
         AND (:replies = 1 OR p.in_reply_to_id IS NULL OR p.in_reply_to_account_id = p.author_id)
         AND (:media = 0 OR p.extra LIKE '%"attachments":%')
+        AND (:tag = '' OR EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = :tag AND t.post_id = p.id))
         ORDER BY p.id DESC LIMIT :limit""",
 )
 AUTHOR_PAGE_UP = sql(
@@ -149,6 +154,7 @@ AUTHOR_PAGE_UP = sql(
         AND (:boosts = 1 OR p.boost_of_id IS NULL)
         AND (:replies = 1 OR p.in_reply_to_id IS NULL OR p.in_reply_to_account_id = p.author_id)
         AND (:media = 0 OR p.extra LIKE '%"attachments":%')
+        AND (:tag = '' OR EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = :tag AND t.post_id = p.id))
         ORDER BY p.id ASC LIMIT :limit""",
 )
 TAG_PAGE = sql(
@@ -410,13 +416,13 @@ def reply_iris(tx: Tx, post: Post, domain: Domain, limit: int = 50) -> list[Iri]
 
 def author_page(
     tx: Tx, author: Id, viewer: Id, *, before: int, after: int, limit: int, upwards: bool = False,
-    boosts: bool = True, replies: bool = True, media_only: bool = False,
+    boosts: bool = True, replies: bool = True, media_only: bool = False, tag: str = "",
 ) -> list[Id]:  # fmt: skip
     """The ids of an account's timeline that ``viewer`` may see, newest first."""
     query = AUTHOR_PAGE_UP if upwards else AUTHOR_PAGE
     rows = tx.all(
         query, author=author, viewer=viewer, before=before, after=after, limit=limit, boosts=int(boosts),
-        replies=int(replies), media=int(media_only),
+        replies=int(replies), media=int(media_only), tag=tag,
     )  # fmt: skip
     idents = [row[0] for row in rows]
     return idents[::-1] if upwards else idents
@@ -438,6 +444,11 @@ def search(tx: Tx, text: str, viewer: Id, *, before: int, limit: int, skip: int 
 def some_ids_of(tx: Tx, author: Id) -> list[Id]:
     """Up to 200 of an author's posts and boosts, oldest first (for deleting them in steps)."""
     return [row[0] for row in tx.all(OWN_IDS, author=author)]
+
+
+def tags_like(tx: Tx, tag: str, limit: int) -> list[str]:
+    """Hashtags that begin with ``tag`` (normalised)."""
+    return [row[0] for row in tx.all(TAGS_LIKE, tag=tag, beyond=tag + "\U0010ffff", limit=limit)] if tag else []
 
 
 def local_count(tx: Tx) -> int:

@@ -1,0 +1,140 @@
+"""The table of paths: one line each, with scope, rate, size and audience."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+from fedishare.api.accounts import Accounts
+from fedishare.api.http import Api
+from fedishare.api.instance import InstanceInfo
+from fedishare.api.statuses import Statuses
+from fedishare.api.timelines import Timelines
+from fedishare.http.routes import Access, Audience, Handler, Rate, Route
+from fedishare.store import relations
+from fedishare.store.interactions import Kind
+
+
+class MakeRoute(Protocol):
+    """A line of the table: method, path, scope, handler, and what decides about what is shown."""
+
+    def __call__(self, method: str, path: str, scope: str, handler: Handler, audience: Audience = ..., /) -> Route: ...
+
+
+SEEN, OWN = Audience.CAN_SEE, Audience.OWN
+
+
+def routes(api: Api) -> list[Route]:
+    """The routes of the client API."""
+    limit = api.instance.config.limits.api_bytes
+
+    def route(method: str, path: str, scope: str, handler: Handler, audience: Audience = SEEN) -> Route:
+        return Route(
+            method=method, path=path, handler=handler, access=Access.TOKEN, scopes=(scope,), rate=Rate.API,
+            max_body=limit, audience=audience,
+        )  # fmt: skip
+
+    def described(path: str, handler: Handler) -> Route:
+        return Route(
+            method="GET", path=path, handler=handler, access=Access.APP, scopes=(), rate=Rate.PUBLIC, max_body=0,
+            audience=Audience.METADATA,
+        )  # fmt: skip
+
+    info = InstanceInfo(api)
+    return [
+        described("/api/v1/instance", info.v1),
+        described("/api/v2/instance", info.v2),
+        described("/avatars/original/missing.svg", info.avatar),
+        described("/headers/original/missing.svg", info.header),
+        route("GET", "/api/v1/apps/verify_credentials", "read", info.app, OWN),
+        route("GET", "/api/v1/custom_emojis", "read", info.nothing, OWN),
+        route("GET", "/api/v1/announcements", "read", info.nothing, OWN),
+        *_statuses(api, route),
+        *_accounts(api, route),
+        *_timelines(api, route),
+    ]
+
+
+def _statuses(api: Api, route: MakeRoute) -> list[Route]:
+    found = Statuses(api)
+    at = "/api/v1/statuses/{id}"
+    changes = {
+        "favourite": ("write:favourites", found.favourite),
+        "unfavourite": ("write:favourites", found.unfavourite),
+        "unreblog": ("write:statuses", found.unboost),
+        "pin": ("write:accounts", found.pin),
+        "unpin": ("write:accounts", found.unpin),
+        "bookmark": ("write:bookmarks", found.marking(Kind.BOOKMARK, True)),
+        "unbookmark": ("write:bookmarks", found.marking(Kind.BOOKMARK, False)),
+        "mute": ("write:mutes", found.marking(Kind.MUTE_THREAD, True)),
+        "unmute": ("write:mutes", found.marking(Kind.MUTE_THREAD, False)),
+    }
+    return [
+        route("POST", "/api/v1/statuses", "write:statuses", found.create),
+        route("GET", "/api/v1/statuses", "read:statuses", found.several),
+        route("GET", at, "read:statuses", found.show),
+        route("PUT", at, "write:statuses", found.edit),
+        route("DELETE", at, "write:statuses", found.delete),
+        route("GET", f"{at}/context", "read:statuses", found.context),
+        route("GET", f"{at}/history", "read:statuses", found.history),
+        route("GET", f"{at}/source", "read:statuses", found.source),
+        route("GET", f"{at}/favourited_by", "read:accounts", found.favourited_by),
+        route("GET", f"{at}/reblogged_by", "read:accounts", found.boosted_by),
+        route("POST", f"{at}/reblog", "write:statuses", found.boost),
+        *(route("POST", f"{at}/{verb}", scope, found.changing(change)) for verb, (scope, change) in changes.items()),
+        route("GET", "/api/v1/polls/{id}", "read:statuses", found.poll),
+        route("POST", "/api/v1/polls/{id}/votes", "write:statuses", found.vote),
+        route("GET", "/api/v1/favourites", "read:favourites", partial(found.marked, kind=Kind.FAVOURITE)),
+        route("GET", "/api/v1/bookmarks", "read:bookmarks", partial(found.marked, kind=Kind.BOOKMARK)),
+        route("POST", "/api/v1/fedishare/audience", "read:statuses", found.preview, OWN),
+    ]
+
+
+def _accounts(api: Api, route: MakeRoute) -> list[Route]:
+    found = Accounts(api)
+    at = "/api/v1/accounts/{id}"
+    changes = {
+        f"{at}/follow": ("write:follows", found.follow),
+        f"{at}/unfollow": ("write:follows", found.unfollow),
+        f"{at}/remove_from_followers": ("write:follows", found.remove_follower),
+        f"{at}/block": ("write:blocks", found.block),
+        f"{at}/unblock": ("write:blocks", found.unblock),
+        f"{at}/mute": ("write:mutes", found.mute),
+        f"{at}/unmute": ("write:mutes", found.unmute),
+        "/api/v1/follow_requests/{id}/authorize": ("write:follows", found.authorize),
+        "/api/v1/follow_requests/{id}/reject": ("write:follows", found.reject),
+    }
+    requests = partial(relations.followers, pending=True)
+    return [
+        route("GET", "/api/v1/accounts/verify_credentials", "read:accounts", found.verify, OWN),
+        route("PATCH", "/api/v1/accounts/update_credentials", "write:accounts", found.update, OWN),
+        route("GET", "/api/v1/preferences", "read:accounts", found.preferences, OWN),
+        route("GET", "/api/v1/accounts", "read:accounts", found.several),
+        route("GET", "/api/v1/accounts/lookup", "read:accounts", found.lookup),
+        route("GET", "/api/v1/accounts/search", "read:accounts", found.search),
+        route("GET", "/api/v1/accounts/relationships", "read:follows", found.relationships, OWN),
+        route("GET", at, "read:accounts", found.show),
+        route("GET", f"{at}/statuses", "read:statuses", found.statuses),
+        route("GET", f"{at}/followers", "read:accounts", found.followers),
+        route("GET", f"{at}/following", "read:accounts", found.following),
+        route("GET", "/api/v1/follow_requests", "read:follows", partial(found.mine, listing=requests), OWN),
+        route("GET", "/api/v1/blocks", "read:blocks", partial(found.mine, listing=relations.blocks), OWN),
+        route("GET", "/api/v1/mutes", "read:mutes", partial(found.mine, listing=relations.mutes), OWN),
+        route("POST", "/api/v1/reports", "write:reports", found.report, OWN),
+        *(route("POST", path, scope, found.changing(change)) for path, (scope, change) in changes.items()),
+    ]
+
+
+def _timelines(api: Api, route: MakeRoute) -> list[Route]:
+    found = Timelines(api)
+    notes = "/api/v1/notifications"
+    return [
+        route("GET", "/api/v1/timelines/home", "read:statuses", found.home),
+        route("GET", "/api/v1/timelines/public", "read:statuses", found.public),
+        route("GET", "/api/v1/timelines/tag/{name}", "read:statuses", found.tag),
+        route("GET", notes, "read:notifications", found.notifications, OWN),
+        route("GET", f"{notes}/{{id}}", "read:notifications", found.notification, OWN),
+        route("POST", f"{notes}/{{id}}/dismiss", "write:notifications", found.dismiss, OWN),
+        route("POST", f"{notes}/clear", "write:notifications", found.clear, OWN),
+        route("GET", "/api/v2/search", "read:search", found.search),
+    ]
