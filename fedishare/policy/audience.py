@@ -14,7 +14,7 @@ from fedishare.model.posts import LOCAL, Reach, Visibility
 
 @dataclass(frozen=True, slots=True)
 class Seer:
-    """Who looks. A local person has no domain; a partner's actor has one, and no ``actor_id`` when we do not know it."""
+    """Who looks. Local people have no domain; a partner's actor has one, and no ``actor_id`` while it is unknown."""
 
     actor_id: Id | None
     domain: Domain | None = None

@@ -21,7 +21,8 @@ PUT_DOCUMENT = sql(
 DOCUMENT = sql("document_by_id", "SELECT id, iri, actor_id, post_id, body, facts FROM document WHERE id = :id")
 PRUNE_DOCUMENTS = sql(
     "document_prune",
-    """DELETE FROM document WHERE id < :before AND NOT EXISTS (SELECT 1 FROM job j WHERE j.document_id = document.id)""",
+    """DELETE FROM document WHERE id < :before
+       AND NOT EXISTS (SELECT 1 FROM job j WHERE j.document_id = document.id)""",
 )
 HOLD = sql(
     "hold_insert",
@@ -78,7 +79,7 @@ def document(tx: Tx, ident: Id) -> OutgoingDocument | None:
 
 
 def prune(tx: Tx, before: Id) -> int:
-    """Forget inbound ids and finished documents older than ``before``; posts and tombstones still guard against replays."""
+    """Forget inbound ids and finished documents older than ``before``; posts and tombstones still stop replays."""
     return tx.run(PRUNE_INBOUND, before=before) + tx.run(PRUNE_DOCUMENTS, before=before)
 
 

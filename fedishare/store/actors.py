@@ -32,7 +32,8 @@ SEARCH = sql(
     "actor_search",
     f"""SELECT {COLUMNS} FROM actor a WHERE a.state < 2 AND a.name_key <> '{INSTANCE_ACTOR}'
         AND (a.name_key LIKE :prefix ESCAPE '!' OR lower(a.profile) LIKE :inside ESCAPE '!')
-        ORDER BY CASE WHEN a.domain IS NULL THEN 0 ELSE 1 END, a.followers_count DESC, a.id LIMIT :limit OFFSET :skip""",
+        ORDER BY CASE WHEN a.domain IS NULL THEN 0 ELSE 1 END, a.followers_count DESC, a.id
+        LIMIT :limit OFFSET :skip""",
 )
 INSERT = sql(
     "actor_insert",

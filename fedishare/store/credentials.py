@@ -10,7 +10,8 @@ from fedishare.store.db import Tx, sql
 
 PUT = sql(
     "credential_insert",
-    """INSERT INTO credential (actor_id, email, password_hash, role, rsa_private, ed25519_private, approved, confirmed_at)
+    """INSERT INTO credential (actor_id, email, password_hash, role, rsa_private, ed25519_private, approved,
+        confirmed_at)
        VALUES (:actor, :email, :password, :role, :rsa, :ed25519, :approved, :confirmed)""",
 )
 GET = sql(
@@ -88,8 +89,8 @@ def put(
 ) -> None:  # fmt: skip
     """Add the credential of a local actor."""
     tx.run(
-        PUT, actor=actor, email=email, password=password_hash, role=role.value, rsa=rsa_private, ed25519=ed25519_private,
-        approved=int(approved), confirmed=confirmed_at,
+        PUT, actor=actor, email=email, password=password_hash, role=role.value, rsa=rsa_private,
+        ed25519=ed25519_private, approved=int(approved), confirmed=confirmed_at,
     )  # fmt: skip
 
 

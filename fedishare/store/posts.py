@@ -34,8 +34,8 @@ FACTS = sql(
 )
 INSERT = sql(
     "post_insert",
-    """INSERT INTO post (id, iri, iri_hash, url, author_id, local, kind, visibility, reach, html, source, summary, title,
-        sensitive, language, extra, published, created_at, edited_at, in_reply_to_id, in_reply_to_iri,
+    """INSERT INTO post (id, iri, iri_hash, url, author_id, local, kind, visibility, reach, html, source, summary,
+        title, sensitive, language, extra, published, created_at, edited_at, in_reply_to_id, in_reply_to_iri,
         in_reply_to_account_id, boost_of_id, thread_id, context_iri, app_name)
        VALUES (:id, :iri, :hash, :url, :author_id, :local, :kind, :visibility, :reach, :html, :source, :summary, :title,
         :sensitive, :language, :extra, :published, :created_at, :edited_at, :in_reply_to_id, :in_reply_to_iri,

@@ -16,7 +16,8 @@ GET = sql("follow_get", f"SELECT {_FOLLOW} FROM follow f WHERE f.follower_id = :
 BY_IRI = sql("follow_by_iri", f"SELECT {_FOLLOW} FROM follow f WHERE f.iri_hash = :hash AND f.iri = :iri")
 PUT = sql(
     "follow_put",
-    """INSERT INTO follow (id, follower_id, followee_id, state, iri, iri_hash, created_at, show_boosts, notify, follower_local)
+    """INSERT INTO follow (id, follower_id, followee_id, state, iri, iri_hash, created_at, show_boosts, notify,
+        follower_local)
        VALUES (:id, :follower, :followee, :state, :iri, :hash, :now, :boosts, :notify, :local)
        ON CONFLICT (follower_id, followee_id) DO UPDATE SET iri = excluded.iri, iri_hash = excluded.iri_hash,
         show_boosts = excluded.show_boosts, notify = excluded.notify""",
@@ -198,7 +199,8 @@ def relationships(tx: Tx, viewer: Id, idents: Iterable[Id]) -> dict[Id, Relation
     ):
         accepted = mine is not None and mine >= 4
         result[ident] = Relationship(
-            ident, following=accepted, showing_boosts=accepted and bool(mine & 2), notifying=accepted and bool(mine & 1),
+            ident, following=accepted, showing_boosts=accepted and bool(mine & 2),
+            notifying=accepted and bool(mine & 1),
             requested=mine is not None and not accepted, requested_by=theirs == 0, followed_by=theirs == 1,
             blocking=bool(blocking), blocked_by=bool(blocked_by), muting=muting is not None,
             muting_notifications=bool(muting),

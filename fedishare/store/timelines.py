@@ -1,4 +1,4 @@
-"""Home entries, public timelines and notifications: what people read first, so every query here is a short index walk."""
+"""Home entries, public timelines, notifications: what people read first, so each query is a short index walk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ PUT_HOME = sql(
        WHERE f.followee_id = :author AND f.state = 1 AND f.follower_local = 1
          AND (:boost = 0 OR f.show_boosts = 1)
          AND (:answered IS NULL OR :answered = :author OR :answered = f.follower_id
-           OR EXISTS (SELECT 1 FROM follow g WHERE g.follower_id = f.follower_id AND g.followee_id = :answered AND g.state = 1))
+           OR EXISTS (SELECT 1 FROM follow g
+             WHERE g.follower_id = f.follower_id AND g.followee_id = :answered AND g.state = 1))
          AND (:direct = 0 OR EXISTS (SELECT 1 FROM mention m WHERE m.post_id = :post AND m.actor_id = f.follower_id))
        ON CONFLICT DO NOTHING""",
 )
@@ -36,7 +37,7 @@ FILL_HOME = sql(
     "home_fill",
     """INSERT INTO home_entry (owner_id, post_id)
        SELECT :owner, p.id FROM post p WHERE p.author_id = :author AND p.visibility <= 2
-         AND (p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id = :author OR p.in_reply_to_account_id = :owner)
+         AND (p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id IN (:author, :owner))
        ORDER BY p.id DESC LIMIT :limit
        ON CONFLICT DO NOTHING""",
 )
@@ -54,7 +55,8 @@ PUBLIC_PAGE = sql("public_page", f"{_PUBLIC} ORDER BY p.id DESC LIMIT :limit")
 PUBLIC_PAGE_UP = sql("public_page_up", f"{_PUBLIC} ORDER BY p.id ASC LIMIT :limit")
 REVISIONS = sql(
     "post_revisions",
-    "SELECT p.id, p.rev, a.id, a.rev, p.boost_of_id FROM post p JOIN actor a ON a.id = p.author_id WHERE p.id IN :ids[]",
+    """SELECT p.id, p.rev, a.id, a.rev, p.boost_of_id FROM post p JOIN actor a ON a.id = p.author_id
+       WHERE p.id IN :ids[]""",
 )
 
 NOTIFY = sql(
@@ -92,7 +94,7 @@ FORGET_FROM = sql("notification_forget", "DELETE FROM notification WHERE owner_i
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Keyset paging: ids strictly between ``after`` and ``before``; ``upwards`` takes the oldest of them first (min_id)."""
+    """Keyset paging: ids strictly between ``after`` and ``before``; ``upwards`` takes the oldest first (min_id)."""
 
     before: int = 2**63 - 1
     after: int = 0
