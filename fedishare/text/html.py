@@ -69,17 +69,19 @@ _CLEANER = nh3.Cleaner(
     url_relative="deny",
 )
 
+# Groups are never possessive here: Python before 3.11.5 lets those match too much (cpython issue 106052). They need not
+# be: what repeats begins with a character that nothing else begins with, so there is one way to read any text.
 # Paragraphs of escaped text and line breaks, without attributes: what most posts are.
 _PLAIN = re.compile(
-    r"(?:<p>[^<>&\u00a0]*+(?:(?:<br ?/?>|&(?:amp|lt|gt|quot|#39);)[^<>&\u00a0]*+)*+</p>)*+[^<>&\u00a0]*+"
+    r"(?:<p>[^<>&\u00a0]*+(?:(?:<br ?/?>|&(?:amp|lt|gt|quot|#39);)[^<>&\u00a0]*+)*</p>)*[^<>&\u00a0]*+"
 )
 # Flat output of the cleaner that certainly reads back as itself: paragraphs with breaks, links and spans.
 _SPAN = r"<span[^<>]*+>[^<]*+</span>"
 _STYLED = "|".join(f"<{tag}>[^<]*+</{tag}>" for tag in ("strong", "em", "b", "i", "u", "s", "del", "code"))
-_ANCHOR = rf"<a [^<>]*+>[^<]*+(?:(?:{_SPAN}|<br>)[^<]*+)*+</a>"
-_CARD = rf"<span[^<>]*+>[^<]*+(?:{_ANCHOR}[^<]*+)*+</span>"
-_INLINE = rf"[^<]*+(?:(?:<br>|{_ANCHOR}|{_CARD}|{_STYLED})[^<]*+)*+"
-_SETTLED = re.compile(rf"(?:<p(?: class=\"[^<>\"]*+\")?>{_INLINE}</p>)*+{_INLINE}")
+_ANCHOR = rf"<a [^<>]*+>[^<]*+(?:(?:{_SPAN}|<br>)[^<]*+)*</a>"
+_CARD = rf"<span[^<>]*+>[^<]*+(?:{_ANCHOR}[^<]*+)*</span>"
+_INLINE = rf"[^<]*+(?:(?:<br>|{_ANCHOR}|{_CARD}|{_STYLED})[^<]*+)*"
+_SETTLED = re.compile(rf"(?:<p(?: class=\"[^<>\"]*+\")?>{_INLINE}</p>)*{_INLINE}")
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
 _OPEN_ENDED = frozenset("p li br img hr wbr input dd dt tr td th rt rp option meta link".split())  # noqa: SIM905
