@@ -201,6 +201,7 @@ PRIVATE = [
     ["fd00::1"],
     ["fe80::1"],
     ["fe80::1%lo"],
+    ["2606:2800:21f:cb07:6820:80da:af6b:8b2c%lo"],
     ["fec0::1"],
     ["ff02::1"],
     ["not an address"],
@@ -373,6 +374,27 @@ async def test_the_permit_is_judged_at_each_redirect_and_right_before_sending(au
         await ours.gateway.close()
 
 
+async def test_a_partner_that_is_ended_during_the_look_up_gets_no_request(rig: Rig, server: RawServer) -> None:
+    async def ending(host: str) -> list[str]:
+        rig.guard.replace(policy_for(partner("other.example"), revision=2))
+        return [PUBLIC]
+
+    assert (await rig.get(GOOD)).status == 200
+    rig.gateway.drop(rig.fetch(GOOD).host)
+    object.__setattr__(rig.transport._dialler, "resolve", ending)
+    with pytest.raises(PolicyRefusal):
+        await rig.post(GOOD)
+    assert len(server.requests) == 1 and rig.transport._count == 0
+
+
+async def test_what_is_signed_is_what_is_asked(rig: Rig, server: RawServer) -> None:
+    for host in ("evil.example", "PARTNER.example", "partner.example:443"):
+        with pytest.raises(PolicyRefusal):
+            await rig.get(GOOD, sign=lambda *_, host=host: {"Host": host})
+    assert nothing_left(rig)
+    assert (await rig.get(GOOD, sign=lambda *_: {"Host": HOST})).status == 200
+
+
 async def test_loopback_is_for_development_and_loopback_names_only(server: RawServer) -> None:
     async with server.running():
         port = server.port
@@ -390,7 +412,11 @@ async def test_loopback_is_for_development_and_loopback_names_only(server: RawSe
             await rig.get(f"https://{HOST}/")
         with pytest.raises(PolicyRefusal):
             rig.fetch(f"http://{HOST}/")
-        assert {address for address, _ in rig.dials} == {"127.0.0.1"} and rig.lookups == [HOST]
+        rig.dns[HOST] = [PUBLIC]
+        with pytest.raises(FetchFailed, match="plain http"):  # nor with the permit of the https address
+            permit = rig.fetch(f"https://{HOST}/")
+            await rig.transport.send("GET", f"http://{HOST}/", {}, None, permit=permit, limits=rig.gateway._limits)
+        assert {address for address, _ in rig.dials} == {"127.0.0.1"} and set(rig.lookups) == {HOST}
         await rig.gateway.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+import tracemalloc
 import zlib
 from typing import cast
 
@@ -84,6 +85,7 @@ BAD = {
     "HTTP/2": b"HTTP/2 200 OK\r\n\r\n",
     "status": head("Content-Length: 0", status="99 Low"),
     "switch": head("Connection: upgrade", "Upgrade: x", status="101 Switching") + OK,
+    "switch without a word": head(status="101 Switching") + OK,
     "two lengths": head("Content-Length: 2", "Content-Length: 3") + b"oko",
     "equal lengths": head("Content-Length: 2", "Content-Length: 2") + b"ok",
     "negative length": head("Content-Length: -2") + b"ok",
@@ -133,6 +135,11 @@ def chunked(*parts: bytes) -> bytes:
 BOMB = gzip.compress(b"0" * 50_000_000)
 TOO_MUCH = {
     "by length": head("Content-Length: 1001") + b"x" * 1001,
+    "announced": head("Content-Length: 1001"),
+    "empty blocks": head("Content-Encoding: gzip", "Transfer-Encoding: chunked")
+    + b"%x\r\n" % 20_010
+    + gzip.compress(b"")[:10]
+    + b"\x00\x00\x00\xff\xff" * 4000,
     "by chunks": head("Transfer-Encoding: chunked") + chunked(b"x" * 600, b"x" * 401),
     "to the end": head() + b"x" * 1001,
     "gzip bomb": head("Content-Encoding: gzip", f"Content-Length: {len(BOMB)}")[:-2] + b"\r\n" + BOMB,
@@ -158,6 +165,18 @@ async def test_an_answer_is_never_larger_than_the_limit(name: str) -> None:
             await rig.get(server.url(), max_bytes=1000)
         assert "within" not in str(caught.value)
         assert rig.transport._count == 0
+
+
+@pytest.mark.spec("R38")
+async def test_a_bomb_is_never_unpacked_as_a_whole() -> None:
+    async with talking(server := answering(TOO_MUCH["gzip bomb"])) as rig:
+        tracemalloc.start()
+        try:
+            with pytest.raises(FetchFailed):
+                await rig.get(server.url(), max_bytes=1_000_000)
+            assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        finally:
+            tracemalloc.stop()
 
 
 async def test_a_long_answer_to_a_delivery_is_cut_because_only_its_status_counts() -> None:

@@ -178,7 +178,7 @@ def proxy(target: RawServer, answer: bytes = b"HTTP/1.1 200 Connection establish
     async def script(visitor: Visitor) -> None:
         await visitor.request()
         await visitor.say(answer)
-        if not answer.startswith(b"HTTP/1.1 200"):
+        if not answer.endswith(b"\r\n\r\n"):
             return
         reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
         await asyncio.gather(pump(visitor.reader, writer), pump(reader, visitor.writer))
