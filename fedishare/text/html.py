@@ -72,9 +72,7 @@ _CLEANER = nh3.Cleaner(
 # Groups are never possessive here: Python before 3.11.5 lets those match too much (cpython issue 106052). They need not
 # be: what repeats begins with a character that nothing else begins with, so there is one way to read any text.
 # Paragraphs of escaped text and line breaks, without attributes: what most posts are.
-_PLAIN = re.compile(
-    r"(?:<p>[^<>&\u00a0]*+(?:(?:<br ?/?>|&(?:amp|lt|gt|quot|#39);)[^<>&\u00a0]*+)*</p>)*[^<>&\u00a0]*+"
-)
+_PLAIN = re.compile(r"(?:<p>[^<>&\u00a0]*+(?:(?:<br ?/?>|&(?:amp|lt|gt|quot|#39);)[^<>&\u00a0]*+)*</p>)*[^<>&\u00a0]*+")
 # Flat output of the cleaner that certainly reads back as itself: paragraphs with breaks, links and spans.
 _SPAN = r"<span[^<>]*+>[^<]*+</span>"
 _STYLED = "|".join(f"<{tag}>[^<]*+</{tag}>" for tag in ("strong", "em", "b", "i", "u", "s", "del", "code"))
