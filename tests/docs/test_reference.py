@@ -1,0 +1,23 @@
+"""The reference documents say what the code says: settings, policy rules."""
+
+from pathlib import Path
+
+from fedishare.config import all_settings
+from fedishare.policy.rules import RULES
+from tools import settings
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def headings(name: str) -> set[str]:
+    text = (DOCS / name).read_text(encoding="utf-8")
+    return {line.lstrip("#").strip().strip("`") for line in text.splitlines() if line.startswith("#")}
+
+
+def test_every_setting_is_documented_as_the_code_describes_it() -> None:
+    assert {setting.path for setting in all_settings()} <= headings("settings.md")
+    assert (DOCS / "settings.md").read_text(encoding="utf-8") == settings.page()
+
+
+def test_every_policy_rule_is_documented() -> None:
+    assert {rule.id for rule in RULES} <= headings("policy.md")
