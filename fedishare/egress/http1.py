@@ -99,7 +99,9 @@ class Connection(asyncio.Protocol):
             # Trailers and chunk extensions never reach `on_body`, so what is not body is bounded here.
             if self._received > self._limits.max_head + 16 * KIB + 3 * self._wire_body:
                 self._fail(FetchFailed("the answer has too much framing around its body"))
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except httptools.HttpParserUpgrade:
+            self._fail(FetchFailed("the answer switches protocols, which nobody asked for"))
+        except httptools.HttpParserError as error:
             self.reusable = False
             if not isinstance(error.__context__, _Stop):
                 self._fail(FetchFailed(f"the answer is not valid HTTP/1.1: {error}"))
@@ -146,8 +148,6 @@ class Connection(asyncio.Protocol):
         """The head is known: decide about the body."""
         status = self._parser.get_status_code()
         if status < 200:
-            if status == 101:
-                self._stop(FetchFailed("the answer switches protocols, which nobody asked for", http_status=status))
             self._headers = {}
             return
         self._status, self._in_body = status, True
