@@ -154,19 +154,11 @@ def registry(federation: Federation, api: Api, counts: Callable[[], dict[tuple[s
     ]
 
 
-def _worker(federation: Federation, config: Config) -> Worker:
-    return Worker(
-        federation.instance.database,
-        {
-            **outbox.handlers(federation),
-            **delivery.handlers(federation),
-            **resolver.handlers(federation),
-            **inbox.handlers(federation),
-        },
-        clock=federation.instance.clock,
-        max_in_flight=config.federation.max_in_flight,
-        per_host=config.federation.per_host,
-    )
+def _worker(federation: Federation) -> Worker:
+    """What each kind of job is done by."""
+    parts = (outbox, delivery, resolver, inbox)
+    handlers = {kind: handler for part in parts for kind, handler in part.handlers(federation).items()}
+    return Worker(federation.instance.database, handlers, clock=federation.instance.clock)
 
 
 @asynccontextmanager
@@ -185,7 +177,7 @@ async def running(
         api = Api(federation)
         counts: dict[tuple[str, int], int] = {}
         router = Router(registry(federation, api, lambda: counts), gates_of(federation, api, config), counts)
-        worker = _worker(federation, config)
+        worker = _worker(federation)
         if work:
             housekeeping = Housekeeping(federation, worker)
             await worker.start()
