@@ -1,20 +1,27 @@
 """Jobs in the store: every piece of work is a row, and every row ends done, dead or cancelled with a reason.
 
-A lane runs one job at a time, oldest first, so that a destination sees changes of one object in order; a host has a
-limited number in flight. Leases expire, so work of a killed process is taken up again.
+This module is for those who queue work and for those who look at it (the ledger: who got what, who did not, and why).
+What workers do with the rows is in `fedishare.store.queue`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from fedishare.model.activities import JobsQueued
 from fedishare.model.ids import Id, Millis
 from fedishare.model.partners import PeerHealth
 from fedishare.store.db import Row, Tx, sql
+
+DELIVER = "deliver"
+"""The kind of job that sends one document to one inbox; ``host`` is where to."""
+
+
+WELL = PeerHealth()
+"""The health of a host that we know nothing of."""
 
 
 class JobState(IntEnum):
@@ -34,47 +41,55 @@ PUT = sql(
        VALUES (:id, :kind, :lane, :host, 0, :payload, :document, :run_at, :dedup, :now)
        ON CONFLICT DO NOTHING""",
 )
-CLAIM = sql(
-    "job_claim",
-    """UPDATE job SET state = 1, attempts = attempts + 1, lease_until = :until
-       WHERE id IN (
-        SELECT j.id FROM job j WHERE j.state = 0 AND j.run_at <= :now
-          AND NOT EXISTS (SELECT 1 FROM job k WHERE k.lane = j.lane AND k.state < 3 AND k.id < j.id)
-          AND (j.host IS NULL OR j.host NOT IN :busy[])
-        ORDER BY j.run_at, j.id LIMIT :limit {skip_locked})
-       AND state = 0
-       RETURNING id, kind, lane, host, payload, document_id, attempts, created_at""",
+PUT_DELIVERY = sql(
+    "job_insert_delivery",
+    """INSERT INTO job (id, kind, lane, host, state, payload, document_id, run_at, created_at, finished_at, rule,
+        revision, last_error)
+       VALUES (:id, :kind, :lane, :host, :state, :payload, :document, :now, :now, :finished, :rule,
+        :revision, :error)""",
 )
 NEXT_RUN = sql("job_next_run", "SELECT min(run_at) FROM job WHERE state = 0")
-EXPIRED = sql(
-    "job_expire_leases", "UPDATE job SET state = 0, lease_until = NULL WHERE state = 1 AND lease_until < :now"
-)
-RELEASE = sql(
-    "job_release",
-    "UPDATE job SET state = 0, lease_until = NULL, attempts = attempts - 1 WHERE id IN :ids[] AND state = 1",
-)
 FINISH = sql(
     "job_finish",
     """UPDATE job SET state = :state, finished_at = :now, status = :status, last_error = :error, rule = :rule,
-        revision = :revision, lease_until = NULL WHERE id = :id AND state < 3""",
+        revision = :revision, lease_until = NULL WHERE id = :id AND state = 1""",
 )
-RETRY_AT = sql(
-    "job_retry_at",
-    """UPDATE job SET state = 0, run_at = :run_at, status = :status, last_error = :error, lease_until = NULL
-       WHERE id = :id AND state = 1""",
+HOSTS = sql(
+    "job_hosts",
+    """WITH RECURSIVE h (host) AS (
+        SELECT (SELECT min(j.host) FROM job j WHERE j.kind = :kind AND j.state = 0 AND j.host IS NOT NULL)
+        UNION ALL
+        SELECT (SELECT min(j.host) FROM job j
+                WHERE j.kind = :kind AND j.state = 0 AND j.host IS NOT NULL AND j.host > h.host)
+        FROM h WHERE h.host IS NOT NULL)
+       SELECT h.host FROM h WHERE h.host IS NOT NULL""",
 )
-PUT_OFF_HOST = sql(
-    "job_put_off_host", "UPDATE job SET run_at = :run_at WHERE host = :host AND state = 0 AND run_at < :run_at"
-)
-PROBE_HOST = sql(
-    "job_probe_host",
-    """UPDATE job SET run_at = :now WHERE host = :host AND state = 0 AND run_at > :now
-       AND id IN (SELECT id FROM job WHERE host = :host AND state = 0 AND attempts <= :attempts)""",
+HELD_HOSTS = sql("job_held_hosts", "SELECT DISTINCT host FROM job WHERE state = 2 AND host IS NOT NULL ORDER BY host")
+WAKE_HOST = sql(
+    "job_wake_host",
+    """UPDATE job SET run_at = :now
+       WHERE kind = :kind AND host = :host AND state = 0 AND host IS NOT NULL AND run_at > :now""",
 )
 CANCEL_HOST = sql(
     "job_cancel_host",
-    """UPDATE job SET state = 5, finished_at = :now, last_error = :reason, lease_until = NULL
-       WHERE host = :host AND state IN (0, 2)""",
+    """UPDATE job SET state = 5, finished_at = :now, last_error = :reason, rule = coalesce(:rule, rule),
+        lease_until = NULL
+       WHERE kind = :kind AND host = :host AND host IS NOT NULL AND state = 0""",
+)
+CANCEL_HELD = sql(
+    "job_cancel_held",
+    """UPDATE job SET state = 5, finished_at = :now, last_error = :reason, rule = coalesce(:rule, rule),
+        lease_until = NULL
+       WHERE host = :host AND state = 2""",
+)
+HOLD_HOST = sql(
+    "job_hold_host",
+    """UPDATE job SET state = 2, rule = :rule, last_error = :reason
+       WHERE kind = :kind AND host = :host AND host IS NOT NULL AND state = 0""",
+)
+RELEASE_HELD = sql(
+    "job_release_held",
+    """UPDATE job SET state = 0, run_at = :now, rule = NULL, last_error = NULL WHERE state = 2 AND rule IS NOT NULL""",
 )
 CANCEL_DOCUMENT = sql(
     "job_cancel_document",
@@ -88,30 +103,40 @@ COUNT_HOSTS = sql(
        ORDER BY host, state""",
 )
 BACKLOG = sql("job_backlog", "SELECT count(*) FROM (SELECT 1 FROM job WHERE state = 0 LIMIT :limit) AS queued")
+_COLUMNS = """j.id, j.kind, j.lane, j.host, j.state, j.payload, j.document_id, j.run_at, j.attempts, j.created_at,
+  j.finished_at, j.status, j.last_error, j.rule, j.revision"""
 LIST = sql(
     "job_list",
-    """SELECT id, kind, lane, host, state, payload, document_id, run_at, attempts, created_at, finished_at, status, last_error
-       FROM job WHERE (:state < 0 OR state = :state) AND (:host = '' OR host = :host) AND id > :after ORDER BY id LIMIT :limit""",
+    f"""SELECT {_COLUMNS} FROM job j
+        WHERE (:state < 0 OR j.state = :state) AND (:host = '' OR j.host = :host) AND j.id > :after
+        ORDER BY j.id LIMIT :limit""",
 )
-GET = sql(
-    "job_get",
-    """SELECT id, kind, lane, host, state, payload, document_id, run_at, attempts, created_at, finished_at, status, last_error
-       FROM job WHERE id = :id""",
-)
+GET = sql("job_get", f"SELECT {_COLUMNS} FROM job j WHERE j.id = :id")
 OF_POST = sql(
     "job_of_post",
-    """SELECT j.id, j.kind, j.lane, j.host, j.state, j.payload, j.document_id, j.run_at, j.attempts, j.created_at,
-        j.finished_at, j.status, j.last_error
-       FROM document d JOIN job j ON j.document_id = d.id WHERE d.post_id = :post AND j.kind = 'deliver' ORDER BY j.id""",
+    f"""SELECT {_COLUMNS} FROM document d JOIN job j ON j.document_id = d.id
+        WHERE d.post_id = :post AND j.kind = 'deliver' ORDER BY j.id""",
+)
+FACTS_OF_POST = sql("document_facts_of_post", "SELECT facts FROM document WHERE post_id = :post ORDER BY id LIMIT 1")
+HOSTS_OF_AUTHOR = sql(
+    "job_hosts_of_author",
+    """SELECT DISTINCT j.host FROM document d JOIN job j ON j.document_id = d.id
+       WHERE d.actor_id = :actor AND j.kind = 'deliver' AND j.attempts > 0 AND j.host IS NOT NULL ORDER BY j.host""",
+)
+INBOXES_AT = sql(
+    "actor_inboxes_at",
+    """SELECT host, min(shared_inbox), min(inbox) FROM actor WHERE host IN :hosts[] AND state < 3
+       GROUP BY host ORDER BY host""",
 )
 MOVE = sql(
     "job_move",
     """UPDATE job SET state = :to, run_at = CASE WHEN :to = 0 THEN :now ELSE run_at END,
-        finished_at = CASE WHEN :to >= 3 THEN :now ELSE NULL END, last_error = coalesce(:reason, last_error)
+        finished_at = CASE WHEN :to >= 3 THEN :now ELSE NULL END, last_error = coalesce(:reason, last_error),
+        rule = NULL
        WHERE id = :id AND state IN :sources[]""",
 )
 PRUNE = sql("job_prune", "DELETE FROM job WHERE state >= 3 AND state <> 4 AND finished_at < :before")
-PRUNE_DEAD = sql("job_prune_dead", "DELETE FROM job WHERE state = 4 AND finished_at < :before")
+PRUNE_DEAD = sql("job_prune_dead", "DELETE FROM job WHERE state = 4 AND state >= 3 AND finished_at < :before")
 PEER = sql(
     "peer_get", "SELECT failures, retry_at, last_error, signature_scheme, scheme_until FROM peer WHERE host = :host"
 )
@@ -127,7 +152,7 @@ PUT_PEER = sql(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed job."""
+    """A claimed job. ``attempts`` counts this one; ``health`` is that of its host when it was claimed."""
 
     id: Id
     kind: str
@@ -137,11 +162,12 @@ class Job:
     document_id: Id | None
     attempts: int
     created_at: Millis
+    health: PeerHealth = WELL
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job as `queue list` and the ledger show it."""
+    """A job as `queue list` and the ledger show it. ``rule``: the guard's, that allowed, withheld or holds it."""
 
     id: Id
     kind: str
@@ -156,13 +182,30 @@ class JobRow:
     finished_at: Millis | None
     status: int | None
     last_error: str | None
+    rule: str | None = None
+    revision: int | None = None
+
+
+class Delivery(NamedTuple):
+    """A delivery to queue; or, with ``withheld`` (the guard's reason), one that was decided against, for the ledger."""
+
+    host: str
+    lane: str
+    payload: str
+    withheld: str | None = None
+    rule: str | None = None
+    revision: int | None = None
 
 
 def put(
     tx: Tx, kind: str, payload: str, *, lane: str, host: str | None = None, document: Id | None = None,
     run_at: Millis | None = None, dedup: str | None = None,
 ) -> None:  # fmt: skip
-    """Queue a job. With ``dedup``, at most one unfinished job of that key exists."""
+    """Queue a job. With ``dedup``, at most one unfinished job of that key exists.
+
+    A lane runs one job at a time, oldest first. ``host`` is for work that goes out to that host: it shares the host's
+    circuit and its limit in flight, and is cancelled with the partner. Work that came in from a host has none.
+    """
     tx.run(
         PUT, id=tx.new_id(), kind=kind, lane=lane, host=host, payload=payload, document=document,
         run_at=run_at if run_at is not None else tx.now, dedup=dedup, now=tx.now,
@@ -170,25 +213,28 @@ def put(
     tx.notify(JobsQueued())
 
 
-def put_many(tx: Tx, kind: str, rows: Iterable[Mapping[str, Any]], *, document: Id | None = None) -> None:
-    """Queue many jobs at once; each row has ``lane``, ``host``, ``payload`` and optionally ``run_at``."""
-    tx.many(
-        PUT,
-        [
-            {
-                "id": tx.new_id(), "kind": kind, "lane": row["lane"], "host": row["host"], "payload": row["payload"],
-                "document": document, "run_at": row.get("run_at") or tx.now, "dedup": None, "now": tx.now,
-            }
-            for row in rows
-        ],
-    )  # fmt: skip
+def put_deliveries(tx: Tx, document: Id, deliveries: Sequence[Delivery]) -> None:
+    """Queue the deliveries of a document, and note those that were withheld."""
+    tx.many(PUT_DELIVERY, [_delivery_row(tx, document, each) for each in deliveries])
     tx.notify(JobsQueued())
 
 
-def claim(tx: Tx, *, limit: int, lease_millis: int, busy_hosts: Iterable[str] = ()) -> list[Job]:
-    """Take up to ``limit`` due jobs, one a lane, none for ``busy_hosts``, oldest first."""
-    rows = tx.all(CLAIM, now=tx.now, until=tx.now + lease_millis, limit=limit, busy=list(busy_hosts))
-    return [Job(*row) for row in sorted(rows)]
+def _delivery_row(tx: Tx, document: Id, each: Delivery) -> dict[str, Any]:
+    waits = each.withheld is None
+    return {
+        "id": tx.new_id(),
+        "kind": DELIVER,
+        "lane": each.lane,
+        "host": each.host,
+        "payload": each.payload,
+        "document": document,
+        "state": int(JobState.QUEUED if waits else JobState.CANCELLED),
+        "now": tx.now,
+        "finished": None if waits else tx.now,
+        "rule": each.rule,
+        "revision": each.revision,
+        "error": each.withheld,
+    }
 
 
 def next_run(tx: Tx) -> Millis | None:
@@ -197,43 +243,46 @@ def next_run(tx: Tx) -> Millis | None:
     return found
 
 
-def expire_leases(tx: Tx) -> int:
-    """Take back the jobs whose worker died."""
-    return tx.run(EXPIRED, now=tx.now)
-
-
-def release(tx: Tx, idents: Iterable[Id]) -> None:
-    """Give claimed jobs back untouched (shutdown, host limit)."""
-    tx.run(RELEASE, ids=list(idents))
-
-
 def finish(
     tx: Tx, ident: Id, state: JobState, *, status: int | None = None, error: str | None = None,
     rule: str | None = None, revision: int | None = None,
-) -> None:  # fmt: skip
-    """End a job: DONE, DEAD or CANCELLED, with the guard's rule and revision for deliveries."""
-    tx.run(FINISH, id=ident, state=int(state), now=tx.now, status=status, error=error, rule=rule, revision=revision)
+) -> bool:  # fmt: skip
+    """End a running job: DONE, DEAD or CANCELLED. False when it does not run any more (its lease expired): then
+    somebody else does it, and this transaction must change nothing."""
+    ended = tx.run(
+        FINISH, id=ident, state=int(state), now=tx.now, status=status, error=error, rule=rule, revision=revision
+    )
+    return ended > 0
 
 
-def retry_at(tx: Tx, ident: Id, run_at: Millis, *, status: int | None = None, error: str | None = None) -> None:
-    """Queue a running job again for later."""
-    tx.run(RETRY_AT, id=ident, run_at=run_at, status=status, error=error)
-
-
-def put_off_host(tx: Tx, host: str, until: Millis) -> None:
-    """The circuit of ``host`` opened: nothing for it is due before ``until``."""
-    tx.run(PUT_OFF_HOST, host=host, run_at=until)
+def waiting_hosts(tx: Tx) -> list[str]:
+    """The hosts for which deliveries wait or are held."""
+    return sorted({row[0] for row in (*tx.all(HOSTS, kind=DELIVER), *tx.all(HELD_HOSTS))})
 
 
 def wake_host(tx: Tx, host: str) -> None:
-    """The peer was heard from: everything that waits for it is due."""
-    tx.run(PROBE_HOST, host=host, now=tx.now, attempts=1_000_000)
-    tx.notify(JobsQueued())
+    """The peer was heard from: every delivery that waits for it is due."""
+    if tx.run(WAKE_HOST, kind=DELIVER, host=host, now=tx.now):
+        tx.notify(JobsQueued())
 
 
-def cancel_host(tx: Tx, host: str, reason: str) -> int:
-    """Cancel what waits for ``host`` (the partner was ended)."""
-    return tx.run(CANCEL_HOST, host=host, now=tx.now, reason=reason)
+def cancel_host(tx: Tx, host: str, reason: str, rule: str | None = None) -> int:
+    """Cancel the deliveries that wait for ``host`` or are held (the partner was ended); how many."""
+    waiting = tx.run(CANCEL_HOST, kind=DELIVER, host=host, now=tx.now, reason=reason, rule=rule)
+    return waiting + tx.run(CANCEL_HELD, host=host, now=tx.now, reason=reason, rule=rule)
+
+
+def hold_host(tx: Tx, host: str, rule: str, reason: str) -> int:
+    """Keep the deliveries that wait for ``host`` until the policy changes (the partner is paused); how many."""
+    return tx.run(HOLD_HOST, kind=DELIVER, host=host, rule=rule, reason=reason)
+
+
+def release_held(tx: Tx) -> int:
+    """The policy changed: what it held is due again, and the guard is asked anew. What a person held stays."""
+    released = tx.run(RELEASE_HELD, now=tx.now)
+    if released:
+        tx.notify(JobsQueued())
+    return released
 
 
 def cancel_post(tx: Tx, post: Id, reason: str) -> int:
@@ -278,6 +327,23 @@ def of_post(tx: Tx, post: Id) -> list[JobRow]:
     return [_row(row) for row in tx.all(OF_POST, post=post)]
 
 
+def first_facts(tx: Tx, post: Id) -> str | None:
+    """The facts of a post's first document (JSON): what the guard was asked when it went out."""
+    found: str | None = tx.value(FACTS_OF_POST, post=post)
+    return found
+
+
+def hosts_of_author(tx: Tx, actor: Id) -> list[str]:
+    """The hosts that something of a local actor was sent to, as far as the ledger goes back."""
+    return [row[0] for row in tx.all(HOSTS_OF_AUTHOR, actor=actor)]
+
+
+def inboxes_at(tx: Tx, hosts: Iterable[str]) -> list[tuple[str, str | None, str]]:
+    """An inbox at each host that we know somebody of: (host, shared inbox, somebody's inbox)."""
+    wanted = list(set(hosts))
+    return [(row[0], row[1], row[2]) for row in tx.all(INBOXES_AT, hosts=wanted)] if wanted else []
+
+
 def move(tx: Tx, ident: Id, to: JobState, sources: Iterable[JobState], reason: str | None = None) -> bool:
     """An operator's change (retry, drop, hold); False when the job is not in one of ``sources``."""
     changed = tx.run(MOVE, id=ident, to=int(to), sources=[int(s) for s in sources], now=tx.now, reason=reason)
@@ -293,7 +359,7 @@ def prune(tx: Tx, done_before: Millis, dead_before: Millis) -> int:
 def peer(tx: Tx, host: str) -> PeerHealth:
     """How a destination is doing."""
     row = tx.one(PEER, host=host)
-    return PeerHealth(*row) if row else PeerHealth()
+    return PeerHealth(*row) if row else WELL
 
 
 def put_peer(tx: Tx, host: str, health: PeerHealth) -> None:

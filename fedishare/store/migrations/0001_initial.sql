@@ -270,7 +270,8 @@ CREATE TABLE document (
 CREATE INDEX document_post ON document (post_id) WHERE post_id IS NOT NULL;
 
 -- All work. state: 0 queued, 1 running, 2 held, 3 done, 4 dead, 5 cancelled.
--- One running job per lane, oldest first; host (destination) is limited to a number in flight.
+-- One running job per lane (of its kind), oldest first; host (destination) is limited to a number in flight.
+-- rule: the guard's rule that allowed, withheld or holds it.
 CREATE TABLE job (
     id {id},
     kind {text} NOT NULL,
@@ -290,10 +291,11 @@ CREATE TABLE job (
     revision {int},
     last_error {text}
 );
-CREATE INDEX job_due ON job (run_at, id) WHERE state = 0;
-CREATE INDEX job_lane ON job (lane, id) WHERE state < 3;
-CREATE INDEX job_host ON job (host, state) WHERE state < 3;
+CREATE INDEX job_due ON job (kind, run_at, id) WHERE state = 0;
+CREATE INDEX job_queue ON job (kind, host, run_at, id) WHERE state = 0 AND host IS NOT NULL;
+CREATE INDEX job_lane ON job (kind, lane, id) WHERE state < 3;
 CREATE INDEX job_lease ON job (lease_until) WHERE state = 1;
+CREATE INDEX job_held ON job (host) WHERE state = 2;
 CREATE INDEX job_document ON job (document_id) WHERE document_id IS NOT NULL;
 CREATE UNIQUE INDEX job_dedup ON job (dedup) WHERE dedup IS NOT NULL AND state < 3;
 CREATE INDEX job_finished ON job (finished_at) WHERE state >= 3;
