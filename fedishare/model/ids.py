@@ -11,6 +11,7 @@ import ipaddress
 import re
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 from urllib.parse import urlsplit
 
@@ -123,6 +124,7 @@ def unicode_domain(domain: Domain) -> str:
     return f"{host}{colon}{port}"
 
 
+@lru_cache(maxsize=8192)  # asked several times for each request, always about the same few thousand addresses
 def host_of(iri: str, *, development: bool = False) -> Domain:
     """The domain that owns an IRI. Raises `BadInput` unless it is an absolute https URL without user info.
 
