@@ -22,12 +22,34 @@ from fedishare.model.errors import BadInput, FetchFailed, PolicyRefusal
 from fedishare.model.ids import Domain
 from fedishare.policy.facts import Purpose
 
-__all__ = ["Gateway", "HttpTransport", "Proxy", "Reply", "Sign", "Transport", "Warden", "WireLimits", "wire_url"]
+__all__ = [
+    "Gateway",
+    "HttpTransport",
+    "LeadsElsewhere",
+    "Proxy",
+    "Reply",
+    "Sign",
+    "Transport",
+    "Warden",
+    "WireLimits",
+    "wire_url",
+]
 
 Sign = Callable[[str, str, bytes | None], Awaitable[Mapping[str, str]] | Mapping[str, str]]
 """(method, url as sent, body) to the headers that carry the signature. Asked again at each hop."""
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class LeadsElsewhere(FetchFailed):
+    """A redirect to another origin, which is not followed. ``location`` is as the peer wrote it.
+
+    A caller that may go there (WebFinger of a split domain) asks the guard for a permit of its own.
+    """
+
+    def __init__(self, message: str, *, location: str, http_status: int) -> None:
+        super().__init__(message, http_status=http_status)
+        self.location = location
 
 
 class Warden(Protocol):
@@ -138,7 +160,8 @@ class Gateway:
         except BadInput as error:
             raise FetchFailed(f"a redirect that is not followed: {error.message}", http_status=status) from error
         if not target.same_origin(following):  # spec: R37 — a redirect leads nowhere that was not asked for
-            raise FetchFailed(f"{target.host} redirects to another place: {location[:200]!r}", http_status=status)
+            message = f"{target.host} redirects to another place: {location[:200]!r}"
+            raise LeadsElsewhere(message, location=location, http_status=status)
         return self._judge(permit, following.url, delivery=False)
 
     async def _get_headers(self, target: Target, accept: str, sign: Sign | None) -> dict[str, str]:

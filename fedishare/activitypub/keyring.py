@@ -58,6 +58,7 @@ class Keyring:
         self._names = names
         self._signers: OrderedDict[Id, Signer] = OrderedDict()
         self._known: OrderedDict[str, KnownKey] = OrderedDict()
+        self._keys_of: dict[Id, set[str]] = {}
         self._threads = ThreadPoolExecutor(SIGNING_THREADS, thread_name_prefix="sign")
         self._unsubscribe = database.on_notice(self._forget)
 
@@ -70,14 +71,15 @@ class Keyring:
         """Read every key anew (somebody else changed the database)."""
         self._signers.clear()
         self._known.clear()
+        self._keys_of.clear()
 
     def _forget(self, notice: object) -> None:
         if isinstance(notice, NoticesLost):
             self.forget_all()
         elif isinstance(notice, ActorChanged):
             self._signers.pop(notice.actor_id, None)
-            for key_id in [k for k, v in self._known.items() if v.actor_id == notice.actor_id]:
-                del self._known[key_id]
+            for key_id in self._keys_of.pop(notice.actor_id, ()):
+                self._known.pop(key_id, None)
 
     async def signer(self, actor_id: Id) -> Signer:
         """The keys of a local actor. Raises `NotFound`."""
@@ -119,14 +121,18 @@ class Keyring:
         kept = self._known.get(key_id)
         if kept is not None:
             return kept
-        row = await self._database.read(actors.key_owner, key_id)
+        row = await self._database.read_fast(actors.key_owner, key_id)
         if row is None:
             return None
         actor_id, state, host, listed, fetched_at = row
         found = KnownKey(actor_id, listed.owner, host, state, parse_key(listed), fetched_at)
         self._known[key_id] = found
+        self._keys_of.setdefault(actor_id, set()).add(key_id)
         if len(self._known) > MAX_KEPT:
-            self._known.popitem(last=False)
+            old_id, old = self._known.popitem(last=False)
+            self._keys_of.get(old.actor_id, set()).discard(old_id)
+            if not self._keys_of.get(old.actor_id):
+                self._keys_of.pop(old.actor_id, None)
         return found
 
 

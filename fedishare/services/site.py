@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import msgspec
@@ -66,4 +67,9 @@ def federate(tx: Tx, actor_id: Id, change: Outgoing) -> None:
 def fetch(tx: Tx, what: Fetch) -> None:
     """Queue a fetch; at most one is queued for the same thing."""
     payload = _encode(what).decode()
-    jobs.put(tx, FETCH, payload, lane=f"fetch:{what.iri}", dedup=f"fetch:{payload}")
+    jobs.put(tx, FETCH, payload, lane=f"fetch:{what.iri}", dedup=dedup_of(FETCH, payload))
+
+
+def dedup_of(kind: str, payload: str) -> str:
+    """A short name for a job: payloads may be long, and the name stands in an index."""
+    return f"{kind}:{hashlib.blake2b(payload.encode(), digest_size=16).hexdigest()}"

@@ -83,6 +83,7 @@ PUT_BLOCK = sql(
 )
 DROP_BLOCK = sql("block_drop", "DELETE FROM block WHERE actor_id = :actor AND target_id = :target")
 BLOCK_IRI = sql("block_iri", "SELECT iri FROM block WHERE actor_id = :actor AND target_id = :target")
+BLOCK_BY_IRI = sql("block_by_iri", "SELECT target_id FROM block WHERE actor_id = :actor AND iri = :iri")
 IS_BLOCKED = sql("block_exists", "SELECT 1 FROM block WHERE actor_id = :actor AND target_id = :target")
 BLOCKS_PAGE = sql(
     "blocks_page",
@@ -221,6 +222,12 @@ def drop_block(tx: Tx, actor: Id, target: Id) -> bool:
 def block_iri(tx: Tx, actor: Id, target: Id) -> Iri | None:
     """The Block activity's id."""
     found: Iri | None = tx.value(BLOCK_IRI, actor=actor, target=target)
+    return found
+
+
+def blocked_by_iri(tx: Tx, actor: Id, iri: str) -> Id | None:
+    """Whom the Block ``iri`` of that actor is about (for Undo with a bare id)."""
+    found: Id | None = tx.value(BLOCK_BY_IRI, actor=actor, iri=iri)
     return found
 
 
