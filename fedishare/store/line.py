@@ -90,15 +90,23 @@ class Line(threading.Thread):
         try:
             self._wire.connect()
         except BaseException as error:
-            self._loop.call_soon_threadsafe(self._ready.set_exception, error)
+            self._loop.call_soon_threadsafe(self._answer, error)
         else:
-            self._loop.call_soon_threadsafe(self._ready.set_result, None)
+            self._loop.call_soon_threadsafe(self._answer, None)
             self._keep_talking()
         with self._guard:
             self._ended = True
             os.close(self._wake_out)
             os.close(self._wake_in)
         self._wire.close()
+
+    def _answer(self, error: BaseException | None) -> None:
+        if self._ready.done():  # whoever waited was cancelled
+            return
+        if error is None:
+            self._ready.set_result(None)
+        else:
+            self._ready.set_exception(error)
 
     def _keep_talking(self) -> None:
         pause = 0.1

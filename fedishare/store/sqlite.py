@@ -382,9 +382,17 @@ class SqliteDatabase(Database):
 
 def _connect(path: Path, pragmas: tuple[str, ...], lock_timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=lock_timeout, cached_statements=1024)
+    end = time.monotonic() + lock_timeout
     try:
         for pragma in pragmas:
-            answer = connection.execute(pragma).fetchone()
+            while True:
+                try:
+                    answer = connection.execute(pragma).fetchone()
+                    break
+                except sqlite3.OperationalError as error:  # several first openings at once: SQLite does not wait here
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                        raise
+                    time.sleep(0.01)
             if "journal_mode" in pragma and answer != ("wal",):
                 raise ConfigError(f"database.url: {path} cannot use a write-ahead log; is it on a network drive?")
     except BaseException:

@@ -16,7 +16,7 @@ import pytest
 
 from fedishare.model.errors import BadInput, ConfigError, Conflict, Unavailable
 from fedishare.model.ids import Millis, time_of
-from fedishare.store.db import Database, Sql, Tx, open_database, registry, sql
+from fedishare.store.db import Database, Ids, Sql, Tx, open_database, registry, sql
 from tests.store.conftest import Clock
 from tests.store.notes import BUMP, COUNT, INSERT, LINES, MIGRATIONS, Written, every, open_notes, put, words
 
@@ -67,7 +67,9 @@ async def test_one_text_means_the_same_on_both(notes: Database) -> None:
     assert await ask("SELECT {greatest}(n, :m) FROM note ORDER BY id", m=2) == [2, 2, 2, 3]
     assert await ask("SELECT {least}(n, 1) FROM note ORDER BY id") == [0, 1, 1, 1]
     assert await ask("SELECT {json:note.doc:k} FROM note ORDER BY id") == ["A", "B", "C", "D"]
-    assert await ask("SELECT sum(n) FROM note -- not :me, nor {this}") == [6]
+    sizes = "SELECT word FROM note WHERE n IN :l[]"
+    assert [await ask(sizes, l=[n]) for n in (1, 2, 3, 2**31, 2**62)] == [["b"], ["c"], ["d"], [], []]
+    assert repr(await ask("SELECT sum(n) FROM note -- not :me, nor {this}")) == "[6]"
     assert await ask("SELECT ':a {b} 100%' || CAST(:x AS TEXT) /* :c */ FROM note LIMIT 1", x="!") == [":a {b} 100%!"]
     taken = Sql("t", "UPDATE note SET n = 9 WHERE id IN (SELECT id FROM note WHERE n < 2 {skip_locked}) RETURNING word")
     assert sorted(await notes.write(lambda tx: tx.all(taken))) == [("a",), ("b",)]
@@ -82,12 +84,12 @@ async def test_many_rows_at_once(notes: Database, rows: int) -> None:
     upsert = Sql("t", "INSERT INTO note (id, word) VALUES (:id, :word) ON CONFLICT (word) DO UPDATE SET n = note.n + 1")
 
     def fill(tx: Tx) -> None:
-        for query in (twice, twice, upsert):
-            tx.many(query, [{"id": n + 1, "word": f"w{n}"} for n in range(rows)])
+        for query in (twice, upsert):
+            tx.many(query, [{"id": n + 1, "word": f"w{n}"} for n in range(rows)] * 2)
 
     await notes.write(fill)
     total = Sql("t", "SELECT count(*), coalesce(sum(n), 0) FROM note")
-    assert await notes.read(lambda tx: tx.one(total)) == (rows, rows)
+    assert await notes.read(lambda tx: tx.one(total)) == (rows, 2 * rows)
 
 
 async def test_a_function_that_fails_is_undone_alone_and_tells_nobody(notes: Database) -> None:
@@ -139,6 +141,8 @@ async def test_notices_come_after_the_commit_and_survive_a_bad_subscriber(
 
 async def test_a_cancelled_caller_leaves_a_whole_change(database_url: str, clock: Clock) -> None:
     notes = await open_notes(database_url, clock)
+    heard: list[object] = []
+    notes.on_notice(heard.append)
     inside, go_on = threading.Event(), threading.Event()
 
     def slow(tx: Tx, word: str) -> None:
@@ -164,6 +168,7 @@ async def test_a_cancelled_caller_leaves_a_whole_change(database_url: str, clock
         notes = await open_notes(database_url, clock)
     assert sorted(await notes.read(words)) == ["last", "queued", "slow"]
     assert await notes.read(every, bumped) == [("slow",)]
+    assert set(heard) == {Written("slow"), Written("queued"), Written("last")}
     await notes.close()
 
 
@@ -257,6 +262,23 @@ async def test_ids_only_grow(database_url: str, clock: Clock) -> None:
         await notes.write(lambda tx: {}[tx.new_id()])  # type: ignore[index]
     assert await notes.read(words) == ["first", "second", "third", "fourth"]
     await notes.close()
+
+
+def test_the_stored_mark_is_always_above_every_id() -> None:
+    ids, stored, now, last = Ids(3, 0), 0, 1_700_000_000_000, 0
+    for step in (0, 1, 1000, 3000, -50_000, 2000, 1, 4_000_000, -4_000_000, 10):
+        now += step
+        for _ in range(2000):
+            identifier = ids.next(Millis(now))
+            assert identifier > last
+            last = identifier
+        mark = ids.due(Millis(now))
+        if mark is not None:
+            assert mark > stored
+            ids.mark = stored = mark
+        assert last < stored
+        assert Ids(3, stored).next(Millis(now)) > last
+    assert ids.due(Millis(now)) is None
 
 
 async def test_a_closed_database_says_so(database_url: str, clock: Clock) -> None:

@@ -56,6 +56,12 @@ def collect(database: Database) -> tuple[list[object], Callable[..., asyncio.Tas
     return heard, lambda *wanted: asyncio.create_task(reach(*wanted))
 
 
+def tell_forty(tx: Tx) -> None:
+    """More than fits in one message."""
+    for n in range(40):
+        tx.notify(Written(f"together {n} " + "z" * 500))
+
+
 async def test_notices_travel_once_and_not_back(pair: tuple[Database, Database]) -> None:
     first, second = pair
     (here, _), (there, reach) = collect(first), collect(second)
@@ -63,9 +69,10 @@ async def test_notices_travel_once_and_not_back(pair: tuple[Database, Database])
     await asyncio.gather(*[first.write(put, f"größer {n} " + "x" * 500) for n in range(40)])
     with pytest.raises(Conflict):
         await first.write(lambda tx: (put(tx, "undone"), put(tx, "undone")))
+    await first.write(tell_forty)
     await first.write(put, "last")
     await reach(Written("last"))
-    assert len(here) == 42
+    assert len(here) == len(set(here)) == 82
     assert set(there) == {notice for notice in here if notice != Written("private one")}
     assert there[-1] == Written("last")
     seen, reach_back = collect(first)
@@ -105,7 +112,12 @@ async def test_each_process_has_a_node_of_its_own(pair: tuple[Database, Database
     assert len(set(ids)) == 90
     nodes = {(identifier >> 10) & 63 for identifier in ids}
     assert len(nodes) == 3
+    node = (ids[0] >> 10) & 63  # after sixty-four openings the count comes to a number that is still in use
+    await third.write(lambda tx: tx.run(Sql("t", "UPDATE id_mark SET mark = :n WHERE node = -1"), n=node + 63))
+    fourth = await open_notes(url, clock)
+    assert (await fourth.write(put, "fourth") >> 10) & 63 not in nodes
     await third.close()
+    await fourth.close()
 
 
 async def test_a_deadlock_is_run_again(pair: tuple[Database, Database]) -> None:
@@ -177,6 +189,17 @@ async def test_connections_that_were_cut_are_made_again(pair: tuple[Database, Da
     await reach(*[Written(f"{n}") for n in range(8)])
     assert len(there) <= 8 + 2
     assert len(await second.read(words)) == 9
+
+
+async def test_when_one_line_is_cut_both_sides_are_told(pair: tuple[Database, Database], url: str) -> None:
+    first, second = pair
+    (_, reach_here), (_, reach_there) = collect(first), collect(second)
+    with psycopg.connect(url, autocommit=True) as operator:
+        operator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY pid LIMIT 1"
+        )
+    await asyncio.gather(reach_here(NoticesLost()), reach_there(NoticesLost()))
 
 
 async def test_a_server_that_crashes_and_returns(clock: Clock) -> None:
