@@ -1,0 +1,199 @@
+"""Housekeeping: what has to be done now and then, and what another process changed.
+
+The command line writes to the same database. On PostgreSQL its notices arrive by themselves; on SQLite the file is
+looked at every second. Either way a change of partners is in force here within moments: the policy is compiled anew,
+connections to hosts whose terms changed are closed, and what waits for them is cancelled or held with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from fedishare.activitypub.federation import Federation
+from fedishare.guard import DecisionCount
+from fedishare.instance import reload_policy
+from fedishare.jobs import Worker
+from fedishare.model.activities import PolicyChanged
+from fedishare.model.errors import Unavailable
+from fedishare.model.ids import Domain, Millis, id_at
+from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
+from fedishare.policy.rules import Policy
+from fedishare.store import activities, jobs, partners
+from fedishare.store.db import NoticesLost, Tx
+
+log = logging.getLogger(__name__)
+
+DAY = 24 * 3600 * 1000
+DONE_KEPT = 30 * DAY
+DEAD_KEPT = 90 * DAY
+INBOUND_KEPT = 30 * DAY
+KEYS_KEPT = DAY
+
+LOOK_SECONDS = 1.0
+"""Between looks at what other processes changed."""
+FLUSH_SECONDS = 5.0
+"""Between writes of the guard's counts."""
+SWEEP_SECONDS = 60.0
+"""Between looks at what waits for partners whose terms have expired meanwhile."""
+PRUNE_SECONDS = 3600.0
+
+_ANYTHING = DeliveryFacts("Delete")
+"""What may go to any active partner: if this may not, nothing may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something to do every so many seconds."""
+
+    name: str
+    seconds: float
+    do: Callable[[], Awaitable[None]]
+
+
+class Housekeeping:
+    """The regular duties of one instance, beside its worker."""
+
+    def __init__(self, federation: Federation, worker: Worker) -> None:
+        self._federation = federation
+        self._instance = federation.instance
+        self._database = federation.instance.database
+        self._worker = worker
+        self._policy_changed = asyncio.Event()
+        self._revision: int | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unsubscribe = self._database.on_notice(self._heard)
+
+    async def start(self) -> None:
+        """Begin; first what may have been left undone."""
+        self._revision = await self._database.read(partners.revision)
+        await self._database.changed_elsewhere()
+        await self._database.write(jobs.release_held)
+        await self.sweep()
+        duties = (
+            Duty("look", LOOK_SECONDS, self.look),
+            Duty("flush", FLUSH_SECONDS, self.flush),
+            Duty("sweep", SWEEP_SECONDS, self.sweep),
+            Duty("prune", PRUNE_SECONDS, self.prune),
+        )
+        self._tasks = [asyncio.create_task(self._repeat(duty), name=duty.name) for duty in duties]
+        self._tasks.append(asyncio.create_task(self._follow_policy(), name="policy"))
+
+    async def stop(self) -> None:
+        """End; the guard's counts are written a last time."""
+        self._unsubscribe()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        try:
+            await self.flush()
+        except Unavailable as error:
+            log.warning("the guard's last counts could not be written: %s", error)
+
+    def _heard(self, notice: object) -> None:
+        if isinstance(notice, PolicyChanged | NoticesLost):
+            self._policy_changed.set()
+
+    async def _repeat(self, duty: Duty) -> None:
+        while True:
+            await asyncio.sleep(duty.seconds)
+            await self._do(duty.name, duty.do)
+
+    async def _do(self, name: str, do: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await do()
+        except Unavailable as error:
+            log.warning("housekeeping (%s) has to wait: %s", name, error)
+        except Exception:
+            log.exception("housekeeping (%s) failed", name)
+
+    async def _follow_policy(self) -> None:
+        while True:
+            await self._policy_changed.wait()
+            self._policy_changed.clear()
+            await self._do("policy", self.reload)
+
+    # the duties
+
+    async def look(self) -> None:
+        """See whether another process changed something: partners, accounts and keys, or the queue."""
+        if self._database.dialect == "sqlite":
+            if await self._database.changed_elsewhere():
+                # There are no notices between processes, so everybody here is told that some may be missing.
+                await self._database.write(_tell)
+        elif await self._database.read_fast(partners.revision) != self._revision:
+            self._policy_changed.set()
+
+    async def reload(self) -> None:
+        """Put the policy in force that the database has now, and apply it to connections and to the queue."""
+        before, revision = self._instance.guard.policy, await self._database.read(partners.revision)
+        if revision == self._revision:
+            return
+        self._revision = revision
+        await reload_policy(self._instance)
+        for host in changed_hosts(before, self._instance.guard.policy):
+            self._instance.gateway.drop(Domain(host))
+        await self._database.write(jobs.release_held)
+        await self.sweep()
+        self._worker.wake()
+
+    async def sweep(self) -> None:
+        """Cancel or hold what waits for hosts that may get nothing at the moment."""
+        hosts = await self._database.read(jobs.waiting_hosts)
+        refused = [refusal for host in hosts if (refusal := self._refusal(host)) is not None]
+        if refused:
+            await self._database.write(_put_aside, refused)
+        now, policy = self._instance.clock(), self._instance.guard.policy
+        expired = {
+            name for p in policy.partners if p.expires_at is not None and p.expires_at <= now for name in p.names
+        }
+        for host in expired | {host for host, _, _ in refused}:
+            self._instance.gateway.drop(Domain(host))
+
+    def _refusal(self, host: str) -> tuple[str, str, str] | None:
+        decision = self._instance.guard.explain(_ANYTHING.to_host(host, self._instance.clock()))
+        return None if decision.allowed else (host, decision.rule, decision.reason)
+
+    async def flush(self) -> None:
+        """Write the guard's counts to the decision log."""
+        counts = self._instance.guard.drain_decisions()
+        if counts:
+            await self._database.write(_count, counts)
+
+    async def prune(self) -> None:
+        """Forget what has been kept long enough."""
+        await self._database.write(_prune, self._instance.clock())
+
+
+def changed_hosts(before: Policy, after: Policy) -> list[str]:
+    """The hosts whose partner, or its terms, are not what they were."""
+    return sorted(host for host, partner in before.index.items() if after.index.get(host) != partner)
+
+
+def _tell(tx: Tx) -> None:
+    tx.notify(NoticesLost())
+
+
+def _put_aside(tx: Tx, refused: Sequence[tuple[str, str, str]]) -> None:
+    for host, rule, reason in refused:
+        if rule in KEEPS_QUEUE:
+            jobs.hold_host(tx, host, rule, reason)
+        else:
+            jobs.cancel_host(tx, host, reason, rule)
+
+
+def _count(tx: Tx, counts: Sequence[DecisionCount]) -> None:
+    for each in counts:
+        partners.count_decision(
+            tx, hour=each.hour, question=each.question.value, domain=each.domain, verdict=each.verdict.word,
+            rule=each.rule, reason=each.reason, revision=each.revision, times=each.times,
+        )  # fmt: skip
+
+
+def _prune(tx: Tx, now: Millis) -> None:
+    jobs.prune(tx, Millis(now - DONE_KEPT), Millis(now - DEAD_KEPT))
+    activities.prune(tx, id_at(Millis(now - INBOUND_KEPT)))
+    activities.prune_keys(tx, Millis(now - KEYS_KEPT))
