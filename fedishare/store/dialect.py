@@ -131,7 +131,7 @@ def _sqlite(text: str) -> Statement:
     def one(match: re.Match[str]) -> str:
         if match["list"]:
             names[match["list"]] = lists[match["list"]] = None
-            return f"{match['not'] or ''}IN (SELECT value FROM json_each(:{match['list']}))"  # noqa: S608 — names only
+            return f"{match['not'] or ''}IN (SELECT value FROM json_each(:{match['list']}))"
         if match["nullable"] or match["name"]:
             names[match["nullable"] or match["name"]] = None
             return match[0]
