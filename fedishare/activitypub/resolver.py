@@ -293,7 +293,7 @@ async def refresh_post(federation: Federation, iri: Iri) -> Post | None:
             raise
         document = {"type": "Tombstone"}
     if "Tombstone" not in types_of(document):
-        return await take_post(federation, document, "Update")
+        return await take_post(federation, document, "Create" if known is None else "Update")
     if known is not None:
         await federation.instance.database.write(_remove_post, known)
     return None

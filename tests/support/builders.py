@@ -28,12 +28,12 @@ from fedishare.model.actors import Actor, Profile
 from fedishare.model.ids import Id, Iri
 from fedishare.model.names import Names
 from fedishare.model.posts import PARTNERS, Draft, Post, Reach, Visibility
-from fedishare.services import accounts
+from fedishare.services import accounts, relations
 from fedishare.services import posts as post_services
 from fedishare.services.accounts import KeyPair
 from fedishare.services.site import Site
 from fedishare.store import actors, jobs, posts, timelines
-from fedishare.store.db import Database, Tx, open_database, sql
+from fedishare.store.db import Database, open_database, sql
 from fedishare.store.jobs import JobState
 from fedishare.store.migrate import migrate
 from fedishare.webfinger import routes as webfinger_routes
@@ -230,6 +230,16 @@ async def server(
         yield us
 
 
-def local_count(tx: Tx) -> int:
-    """How many local people there are."""
-    return actors.local_count(tx)
+async def follow(us: Us, follower: Actor, followee_iri: str) -> Actor:
+    """A local person follows a partner's actor that we know, and that has accepted. Returns that actor."""
+    followee = await us.actor(followee_iri)
+    made = await us.write(relations.follow, us.site, follower, followee.id)
+    await us.write(relations.accept, made)
+    return followee
+
+
+async def followed_by(us: Us, followee: Actor, follower_iri: str) -> None:
+    """A partner's actor that we know follows a local person."""
+    follower = await us.actor(follower_iri)
+    iri = Iri(f"{follower_iri}#follow-{followee.id}")
+    await us.write(relations.receive_follow, follower, followee, iri)

@@ -156,7 +156,7 @@ class PeerServer:
         self.documents[document["id"].removeprefix(f"https://{self.host}")] = document
         return document
 
-    def activity(self, kind: str, actor: Person, target: Any, **fields: Any) -> Document:
+    def activity(self, kind: str, actor: Person, target: Any, /, **fields: Any) -> Document:
         """An activity; the addressing is that of the object, if it has one."""
         document: Document = {
             "@context": AS2,
