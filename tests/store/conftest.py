@@ -13,9 +13,8 @@ import pytest
 from fedishare.model.ids import Millis
 from fedishare.store.db import Database, open_database
 from fedishare.store.migrate import migrate
-from tests.support.postgres import Server, postgres_server
+from tests.support.postgres import Server
 
-__all__ = ["postgres_server"]
 START = Millis(1_700_000_000_000)
 
 
