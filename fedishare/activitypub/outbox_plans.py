@@ -203,6 +203,10 @@ def _audience(tx: Tx, post: Post, author: Actor) -> list[Person]:
     if post.boost_of_id is not None:
         boosted = posts.by_id(tx, post.boost_of_id)
         named |= {boosted.author_id} if boosted is not None else set()
+    if post.reach.domains is None and post.visibility is not Visibility.DIRECT:
+        # Every follower is within reach, and of many followers only the inboxes are read.
+        people = {person.actor_id: person for person in _followers(tx, author)}
+        return list((people | {person.actor_id: person for person in _named(tx, named, post.reach)}).values())
     return [
         Person(r.actor_id, r.iri, r.host, r.inbox, r.shared_inbox, r.actor_id not in named)
         for r in audience.recipients(tx, post, author)

@@ -26,8 +26,8 @@ from fedishare.store.db import Row, Tx, sql
 from fedishare.store.jobs import Job, JobState
 
 CLAIM_LOCK = "jobs:claim"
-WINDOW = 192
-"""How many due jobs a claim looks at before it goes host by host."""
+WINDOWS = (2, 8)
+"""How many due jobs a claim looks at for each free slot, first and then, before it goes host by host."""
 STEPS = 512
 """How many hosts or lanes one claim visits at most."""
 
@@ -289,11 +289,15 @@ def _claim(tx: Tx, want: Want, lease_millis: int) -> tuple[list[Job], str]:
         want, want.free, want.doubtful, Counter(row[1] for row in running if row[1] is not None),
         {row[2] for row in running},
     )  # fmt: skip
-    window = max(WINDOW, 2 * want.free)
-    rows = tx.all(DUE, kind=want.kind, now=tx.now, window=window)
-    _take(tx, room, rows)
     cursor = ""
-    if room.free > 0 and len(rows) >= window:
+    rows: list[Row] = []
+    for each in WINDOWS:
+        window = each * want.free + 16
+        rows = tx.all(DUE, kind=want.kind, now=tx.now, window=window)
+        _take(tx, room, rows)
+        if room.free < 1 or len(rows) < window:
+            break
+    else:
         by_host = any(row[1] is not None for row in rows)
         cursor = _walk_hosts(tx, room) if by_host else _walk_lanes(tx, room)
     if not room.picked:
