@@ -5,8 +5,10 @@ What a partner may read is what it could have been sent: the same labels, the sa
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -18,8 +20,8 @@ from fedishare.model.activities import ActorChanged
 from fedishare.model.actors import Actor, ActorKey, ActorState
 from fedishare.model.errors import Gone, NotAllowed, NotFound
 from fedishare.model.ids import Domain, Handle, Id, Iri
-from fedishare.model.posts import Post, Visibility
-from fedishare.policy.audience import Seer
+from fedishare.model.posts import Post, PostKind, Reach, Tombstone, Visibility
+from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.policy.facts import DeliveryFacts
 from fedishare.store import actors, interactions, posts, relations
 from fedishare.store.db import NoticesLost, Tx
@@ -27,15 +29,35 @@ from fedishare.store.db import NoticesLost, Tx
 PAGE = 20
 MAX_KEPT = 2_000
 LAST = 2**63 - 1
+BATCH, MAX_BATCHES = 500, 40
+"""How many people are looked through for one page of a collection that names the reader's own people only."""
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}\Z")
 _encode = msgspec.json.Encoder().encode
 _MEDIA = ACTIVITY_TYPE.encode() + b"; charset=utf-8"
 _VARY = ((b"vary", b"Accept, Signature"), (b"cache-control", b"private, no-store"))
+
+Listing = Callable[..., list[tuple[Id, Actor]]]
 
 
 def answer(document: Mapping[str, object], status: int = 200) -> Answer:
     """A document as ``application/activity+json``."""
     # spec: R8, R120 — the media type that peers ask for, and never cached for somebody else
     return Answer(_encode(document), status=status, media_type=_MEDIA, headers=_VARY)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Which page is asked for: what lies below ``before``, or the entries next above ``after``."""
+
+    before: int = LAST
+    after: int = 0
+
+    @property
+    def query(self) -> str:
+        """As it is written, so that one page has one id."""
+        if self.after:
+            return f"?page=true&min_id={self.after}"
+        return "?page=true" if self.before == LAST else f"?page=true&max_id={self.before}"
 
 
 class Documents:
@@ -62,26 +84,42 @@ class Documents:
         """The actor that signs our fetches: readable by anybody, so that two servers can learn each other's keys."""
         # spec: R58
         actor, keys = await self._database.read(_actor_and_keys, actors.INSTANCE_ACTOR)
-        return answer(writer.instance_actor_document(keys, names=self._names)) if actor else _missing()
+        if actor is None:
+            raise NotFound("Record not found")
+        return answer(writer.instance_actor_document(keys, names=self._names))
+
+    async def instance_outbox(self, call: Call) -> Answer:
+        """The instance actor writes nothing."""
+        return answer(writer.collection(self._names.instance_outbox(), total=0, items=[]))
 
     async def actor(self, call: Call) -> Answer:
         """A local person, group or service."""
-        name, peer = call.params["name"], call.partner_reader
+        name = call.params["name"]
         kept = self._actors.get(name)
         if kept is None:
             kept = await self._make_actor(name)
-        if peer.actor_id is not None and await self._database.read_fast(relations.is_blocked, kept[0], peer.actor_id):
-            raise NotAllowed("This action is not allowed")  # spec: R45 — signed fetches of the blocked are refused
+        await self._mind_block(kept[0], call.partner_reader)
         return kept[1]
 
     async def _make_actor(self, name: str) -> tuple[Id, Answer]:
-        actor, keys = await self._database.read(_actor_and_keys, name)
-        actor = _present(actor, name)
+        found, keys = await self._database.read(_actor_and_keys, name)
+        actor = _present(found, name)
         kept = (actor.id, answer(writer.actor_document(actor, keys, names=self._names)))
         self._actors[name] = kept
         if len(self._actors) > MAX_KEPT:
             self._actors.popitem(last=False)
         return kept
+
+    async def _mind_block(self, owner: Id, peer: Peer) -> None:
+        if peer.actor_id is not None and await self._database.read_fast(relations.is_blocked, owner, peer.actor_id):
+            raise NotAllowed("This action is not allowed")  # spec: R45 — signed fetches of the blocked are refused
+
+    async def _owner(self, call: Call) -> Actor:
+        """The local actor that the path names, for a reader that it does not block."""
+        name = call.params["name"]
+        owner = _present(await self._database.read(_local_actor, name), name)
+        await self._mind_block(owner.id, call.partner_reader)
+        return owner
 
     # Posts
 
@@ -90,146 +128,155 @@ class Documents:
         author, post = await self._readable(call)
         if post.boost_of_id is not None:
             raise NotFound("Record not found")
-        return answer(self._note(post, author, call.partner_reader))
+        return answer(await self._note(post, author, call.partner_reader))
 
     async def post_activity(self, call: Call) -> Answer:
         """The Create of a post, or a boost."""
         author, post = await self._readable(call)
-        if post.boost_of_id is None:
-            return answer(writer.create(self._note(post, author, call.partner_reader)))
-        boosted = await self._database.read(posts.by_id, post.boost_of_id)
-        if boosted is None:
-            raise NotFound("Record not found")
-        to, cc = addressing_of(post, author, (), public_addressing=self._public(call.partner_reader))
-        document = writer.announce(post.iri, author.iri, boosted.iri, published=post.published, to=to, cc=cc)
-        return answer(document)
+        boosted = await self._boosted(post)
+        return answer(await self._activity(post, boosted, author, call.partner_reader))
+
+    async def _boosted(self, post: Post) -> Post | None:
+        return await self._database.read(posts.by_id, post.boost_of_id) if post.boost_of_id is not None else None
 
     def _public(self, peer: Peer) -> bool:
         return self._guard.policy.public_addressing or peer.partner.terms.public_addressing
 
-    def _note(self, post: Post, author: Actor, peer: Peer) -> dict[str, object]:
+    async def _note(self, post: Post, author: Actor, peer: Peer) -> dict[str, object]:
         to, cc = addressing_of(post, author, post.content.mentions, public_addressing=self._public(peer))
-        return writer.note(post, author, names=self._names, to=to, cc=cc)
+        # How many answers stay inside is nobody else's business.
+        replies = len(await self._database.read(posts.reply_iris, post, peer.partner.domain))
+        return writer.note(post, author, names=self._names, to=to, cc=cc, replies=replies)
+
+    async def _activity(self, post: Post, boosted: Post | None, author: Actor, peer: Peer) -> dict[str, object]:
+        if post.boost_of_id is None:
+            return writer.create(await self._note(post, author, peer))
+        if boosted is None:
+            raise NotFound("Record not found")
+        to, cc = addressing_of(post, author, (), public_addressing=self._public(peer))
+        return writer.announce(post.iri, author.iri, boosted.iri, published=post.published, to=to, cc=cc)
 
     async def _readable(self, call: Call) -> tuple[Actor, Post]:
-        ident = _number(call.params["id"])
-        found = await self._database.read(_seen_post, call.params["name"], ident, call.partner_reader)
+        ident, name, peer = _number(call.params["id"]), call.params["name"], call.partner_reader
+        found = await self._database.read(_seen_post, name, ident, peer)
         if found is None:
-            await self._tombstone(call, ident)
+            await self._tombstone(name, ident, peer)
             raise NotFound("Record not found")
         author, post = found
-        if not self._guard.may_read(call.partner_reader.host, self._facts(post, call.partner_reader)):
+        if not self._may_read(post, await self._boosted(post), peer):
             raise NotFound("Record not found")
         return author, post
 
-    def _facts(self, post: Post, peer: Peer) -> DeliveryFacts:
-        wide = post.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
+    def _may_read(self, post: Post, boosted: Post | None, peer: Peer) -> bool:
+        """The guard's answer: a document is read under the terms under which it would be delivered."""
+        shown = boosted or post
+        media = bool(shown.content.attachments)
+        facts = self._facts(post.visibility, post.reach, shown.kind, media, post.boost_of_id is not None, peer)
+        return self._guard.may_read(peer.host, facts)
+
+    def _facts(
+        self, visibility: Visibility, reach: Reach, kind: PostKind, media: bool, boost: bool, peer: Peer
+    ) -> DeliveryFacts:
+        wide = visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
         return DeliveryFacts(
-            activity_type="Announce" if post.boost_of_id else "Create",
-            object_type=None if post.boost_of_id else post.kind.value,
-            visibility=post.visibility,
-            reach=post.reach,
-            has_media=bool(post.content.attachments),
+            activity_type="Announce" if boost else "Create",
+            object_type=kind.value,
+            visibility=visibility,
+            reach=reach,
+            has_media=media,
             public_addressed=wide and self._public(peer),
         )
 
-    async def _tombstone(self, call: Call, ident: Id) -> None:
-        # spec: R83 — 410 with a Tombstone to those that could see it
-        iri = self._names.post(call.params["name"], ident)
-        found = await self._database.read(posts.tombstone_audience, iri)
-        if found is None:
-            return
-        stone, reach, named = found
-        peer = call.partner_reader
-        wide = stone.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
-        if reach.allows(peer.partner.domain) and (wide or peer.actor_id in named):
-            raise Answered(answer(writer.tombstone(iri, deleted=stone.deleted_at), status=410))
+    async def _tombstone(self, name: str, ident: Id, peer: Peer) -> None:
+        """Raises `Answered` with the Tombstone of a deleted post (or boost) that the reader could see."""
+        # spec: R83 — 410 with a Tombstone to those that could see it, 404 to others
+        for iri in (self._names.post(name, ident), self._names.post_activity(name, ident)):
+            found = await self._database.read(_deleted_post, name, iri, peer)
+            if found is None:
+                continue
+            stone, reach = found
+            facts = self._facts(stone.visibility, reach, PostKind.NOTE, False, False, peer)
+            if self._guard.may_read(peer.host, facts):
+                raise Answered(answer(writer.tombstone(iri, deleted=stone.deleted_at), status=410))
 
     # Collections
 
     async def outbox(self, call: Call) -> Answer:
         """Public and unlisted posts whose reach includes the reader's domain, newest first."""
-        peer, name = call.partner_reader, call.params["name"]
-        actor = _present(await self._database.read(_local_actor, name), name)
-        iri, domain = self._names.outbox(name), peer.partner.domain
-        before = _cursor(call)
-        if before is None:
-            total = await self._database.read(posts.outbox_count, actor.id, domain)
+        peer, owner = call.partner_reader, await self._owner(call)
+        iri, domain, at = self._names.outbox(owner.name), peer.partner.domain, _cursor(call)
+        if at is None:
+            # Counted like it is listed: what the terms withhold is not there.
+            groups = await self._database.read(posts.outbox_groups, owner.id, domain)
+            facts = [(self._facts(*labels, peer=peer), number) for labels, number in groups]
+            total = sum(number for fact, number in facts if self._would_read(fact, peer))
             return answer(writer.collection(iri, total=total, first=f"{iri}?page=true"))
         # spec: R114 — stable pages, public and unlisted activities only
-        found = await self._database.read(_outbox_posts, actor.id, domain, before)
-        readable = [(p, b) for p, b in found if self._guard.may_read(peer.host, self._facts(p, peer))]
-        items = [self._activity(post, boosted, actor, peer) for post, boosted in readable]
-        following = f"{iri}?page=true&max_id={found[-1][0].id}" if len(found) == PAGE else None
-        return answer(writer.collection_page(_here(iri, call), part_of=iri, items=items, following=following))
+        found = await self._database.read(_outbox_posts, owner.id, domain, at)
+        items = [
+            writer.embedded(await self._activity(post, boosted, owner, peer))
+            for post, boosted in found
+            if self._may_read(post, boosted, peer)
+        ]
+        return _page(iri, at, items, [post.id for post, _ in found])
 
-    def _activity(self, post: Post, boosted: Post | None, author: Actor, peer: Peer) -> dict[str, object]:
-        if boosted is None:
-            return writer.embedded(writer.create(self._note(post, author, peer)))
-        to, cc = addressing_of(post, author, (), public_addressing=self._public(peer))
-        document = writer.announce(post.iri, author.iri, boosted.iri, published=post.published, to=to, cc=cc)
-        return writer.embedded(document)
+    def _would_read(self, facts: DeliveryFacts, peer: Peer) -> bool:
+        return self._guard.explain(facts.to_host(peer.host, self._federation.instance.clock())).allowed
 
     async def followers(self, call: Call) -> Answer:
         """How many follow; who, only as far as they live at the reader's own partner."""
-        return await self._people(call, self._names.followers(call.params["name"]), "followers")
+        owner = await self._owner(call)
+        iri = self._names.followers(owner.name)
+        return await self._people(call, owner, iri, owner.followers_count, relations.followers)
 
     async def following(self, call: Call) -> Answer:
         """How many are followed; who, only as far as they live at the reader's own partner."""
-        return await self._people(call, self._names.following(call.params["name"]), "following")
+        owner = await self._owner(call)
+        iri = self._names.following(owner.name)
+        return await self._people(call, owner, iri, owner.following_count, relations.following)
 
-    async def _people(self, call: Call, iri: Iri, kind: str) -> Answer:
-        name = call.params["name"]
-        actor = _present(await self._database.read(_local_actor, name), name)
-        total = actor.followers_count if kind == "followers" else actor.following_count
+    async def _people(self, call: Call, owner: Actor, iri: Iri, total: int, listing: Listing) -> Answer:
         # spec: R115 — a hidden list keeps totalItems and leaves out first
-        if actor.profile.hide_collections:
+        if owner.profile.hide_collections:
             return answer(writer.collection(iri, total=total))
-        before = _cursor(call)
-        if before is None:
+        at = _cursor(call)
+        if at is None:
             return answer(writer.collection(iri, total=total, first=f"{iri}?page=true"))
-        listing = relations.followers if kind == "followers" else relations.following
-        found = await self._database.read(listing, actor.id, before=before, limit=PAGE)
-        partner = call.partner_reader.partner
         # A partner learns of its own people only: staff and other partners' people stay unnamed.
-        items = [a.iri for _, a in found if a.host is not None and self._guard.same_peer(partner, a.host)]
-        following = f"{iri}?page=true&max_id={found[-1][0]}" if len(found) == PAGE else None
-        return answer(writer.collection_page(_here(iri, call), part_of=iri, items=items, following=following))
+        partner, guard = call.partner_reader.partner, self._guard
+        found = await self._database.read(
+            _people_page, listing, owner.id, at, lambda host: guard.same_peer(partner, host)
+        )
+        return _page(iri, at, [each for _, each in found], [ident for ident, _ in found])
 
     async def partial_followers(self, call: Call) -> Answer:
         """The followers that live on the reader's host (FEP-8fcf)."""
         # spec: R119
-        name = call.params["name"]
-        actor = _present(await self._database.read(_local_actor, name), name)
-        found = await self._database.read(relations.follower_iris_at, actor.id, call.partner_reader.host)
-        return answer(writer.partial_followers(f"{self._names.actor(name)}/followers_synchronization", found))
+        owner = await self._owner(call)
+        found = await self._database.read(relations.follower_iris_at, owner.id, call.partner_reader.host)
+        return answer(writer.partial_followers(f"{owner.iri}/followers_synchronization", found))
 
     async def featured(self, call: Call) -> Answer:
         """Pinned posts that the reader may see."""
         # spec: R107
-        name, peer = call.params["name"], call.partner_reader
-        actor = _present(await self._database.read(_local_actor, name), name)
-        found = await self._database.read(_pinned, actor.id, peer)
+        peer, owner = call.partner_reader, await self._owner(call)
+        found = await self._database.read(_pinned, owner.id, peer)
         items = [
-            writer.embedded(self._note(post, actor, peer))
-            for post in found
-            if self._guard.may_read(peer.host, self._facts(post, peer))
+            writer.embedded(await self._note(post, owner, peer)) for post in found if self._may_read(post, None, peer)
         ]
-        return answer(writer.collection(self._names.featured(name), total=len(items), items=items))
+        return answer(writer.collection(self._names.featured(owner.name), total=len(items), items=items))
 
     async def liked(self, call: Call) -> Answer:
         """What people like is theirs: the collection is hidden."""
-        name = call.params["name"]
-        _present(await self._database.read(_local_actor, name), name)
-        return answer(writer.collection(self._names.liked(name), total=None))
+        owner = await self._owner(call)
+        return answer(writer.collection(self._names.liked(owner.name), total=None))
 
     async def replies(self, call: Call) -> Answer:
         """Answers that the reader may see, the author's own first."""
         # spec: R92
         author, post = await self._readable(call)
-        iri = self._names.replies(author.name, post.id)
         found = await self._database.read(posts.reply_iris, post, call.partner_reader.partner.domain)
-        return answer(writer.collection(iri, total=post.replies_count, items=found))
+        return answer(writer.collection(self._names.replies(author.name, post.id), total=len(found), items=found))
 
     async def likes(self, call: Call) -> Answer:
         """How many like it."""
@@ -242,10 +289,6 @@ class Documents:
         return answer(writer.collection(self._names.shares(author.name, post.id), total=post.boosts_count))
 
 
-def _missing() -> Answer:
-    raise NotFound("Record not found")
-
-
 def _present(actor: Actor | None, name: str) -> Actor:
     if actor is None or actor.state is ActorState.SUSPENDED or actor.name != name or name == actors.INSTANCE_ACTOR:
         raise NotFound("Record not found")
@@ -255,23 +298,31 @@ def _present(actor: Actor | None, name: str) -> Actor:
 
 
 def _number(text: str) -> Id:
-    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > LAST:
+    if not _NUMBER.match(text) or int(text) > LAST:
         raise NotFound("Record not found")
     return Id(int(text))
 
 
-def _cursor(call: Call) -> int | None:
-    """None for the collection itself, else the id below which the page begins."""
+def _cursor(call: Call) -> Cursor | None:
+    """None for the collection itself. What cannot be read as a place in it is its beginning."""
     query = dict(call.query)
     if "page" not in query:
         return None
-    before = query.get("max_id", str(LAST))
-    return int(before) if before.isascii() and before.isdigit() and len(before) <= 19 else LAST
+    before, after = (_place(query.get(name, "")) for name in ("max_id", "min_id"))
+    return Cursor(after=after) if after else Cursor(before=before or LAST)
 
 
-def _here(iri: str, call: Call) -> str:
-    query = call.scope["query_string"].decode("latin-1")
-    return f"{iri}?{query}" if query else iri
+def _place(text: str) -> int | None:
+    return int(text) if _NUMBER.match(text) and int(text) <= LAST else None
+
+
+def _page(iri: str, at: Cursor, items: Sequence[object], idents: Sequence[Id]) -> Answer:
+    """A page with links to its neighbours; ``idents`` are the places of what was looked at, newest first."""
+    # spec: R114 — partOf, next and prev; what is new comes above, so no page ever moves
+    following = f"{iri}{Cursor(before=idents[-1]).query}" if idents and (at.after or len(idents) >= PAGE) else None
+    previous = f"{iri}{Cursor(after=idents[0]).query}" if idents and (at.after or at.before != LAST) else None
+    page = writer.collection_page(f"{iri}{at.query}", part_of=iri, items=items, following=following, previous=previous)
+    return answer(page)
 
 
 def _local_actor(tx: Tx, name: str) -> Actor | None:
@@ -293,12 +344,46 @@ def _seen_post(tx: Tx, name: str, ident: Id, peer: Peer) -> tuple[Actor, Post] |
     return (author, post) if seen else None
 
 
-def _outbox_posts(tx: Tx, author: Id, domain: Domain, before: int) -> list[tuple[Post, Post | None]]:
-    idents = posts.outbox_page(tx, author, domain, Id(before), PAGE)
+def _deleted_post(tx: Tx, name: str, iri: Iri, peer: Peer) -> tuple[Tombstone, Reach] | None:
+    """The tombstone of a local post, if the audience decision (as far as it can still be made) includes the reader."""
+    found, author = posts.tombstone_audience(tx, iri), actors.by_handle(tx, Handle(name))
+    if found is None or author is None or not author.is_local:
+        return None
+    stone, reach, named = found
+    reader = peer.actor_id
+    follow = relations.follow(tx, reader, author.id) if reader is not None else None
+    facts = AudienceFacts(
+        author_id=author.id,
+        author_active=author.state < ActorState.SUSPENDED,
+        author_local=True,
+        visibility=stone.visibility,
+        reach=reach,
+        follows_author=follow is not None and follow.state == 1,
+        mentioned=reader in named,
+        blocked=reader is not None and relations.is_blocked(tx, author.id, reader),
+    )
+    return (stone, reach) if can_see(Seer(reader, peer.partner.domain), facts) else None
+
+
+def _outbox_posts(tx: Tx, author: Id, domain: Domain, at: Cursor) -> list[tuple[Post, Post | None]]:
+    idents = posts.outbox_page(tx, author, domain, before=at.before, after=at.after, limit=PAGE)
     found = posts.by_ids(tx, idents)
     boosted = posts.by_ids(tx, [p.boost_of_id for p in found.values() if p.boost_of_id is not None])
     ordered = [found[i] for i in idents if i in found]
     return [(p, boosted.get(p.boost_of_id) if p.boost_of_id else None) for p in ordered]
+
+
+def _people_page(tx: Tx, listing: Listing, owner: Id, at: Cursor, named: Callable[[str], bool]) -> list[tuple[Id, Iri]]:
+    """The people of one page, newest first, each with its place in the list."""
+    found: list[tuple[Id, Iri]] = []
+    before = at.before
+    for _ in range(MAX_BATCHES):
+        rows = listing(tx, owner, before=before, after=at.after, limit=BATCH)
+        found += [(ident, actor.iri) for ident, actor in rows if actor.host is not None and named(actor.host)]
+        if len(rows) < BATCH or (not at.after and len(found) >= PAGE):
+            break
+        before = rows[-1][0]
+    return found[-PAGE:] if at.after else found[:PAGE]
 
 
 def _pinned(tx: Tx, author: Id, peer: Peer) -> list[Post]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from html import escape
 
 from fedishare.activitypub import inbox
 from fedishare.activitypub.documents import Documents
 from fedishare.activitypub.federation import Federation
-from fedishare.http.call import Answer
+from fedishare.http.call import Answer, Call
 from fedishare.http.routes import Access, Audience, Handler, Rate, Route
+from fedishare.model.errors import NotFound
 
 _HTML = b"text/html; charset=utf-8"
 _AP = re.compile(r"application/(activity\+json|ld\+json|json)", re.IGNORECASE)
@@ -19,6 +21,13 @@ _PAGE = (
     "<p>What people write here stays within their organization and its partners. "
     "Members sign in with any app made for Mastodon, using the address of this server.</p></html>"
 )
+_ABOUT = (
+    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    "<title>{domain}</title><h1>{domain}</h1>"
+    "<p>A server for short posts among the people of one organization and the partners that it has chosen. "
+    "Members sign in with any app made for Mastodon, using the address of this server.</p></html>"
+)
+_PRIVATE = ((b"vary", b"Accept, Signature"), (b"cache-control", b"private, no-store"))
 
 
 def wants_page(accept: str) -> bool:
@@ -27,7 +36,7 @@ def wants_page(accept: str) -> bool:
     best = {"html": 0.0, "document": 0.0}
     for part in accept.split(","):
         media, *parameters = part.strip().split(";")
-        quality = next((p.strip()[2:] for p in parameters if p.strip().startswith("q=")), "1")
+        quality = next((p.strip()[2:] for p in parameters if p.strip()[:2].lower() == "q="), "1")
         weight = float(quality) if re.fullmatch(r"[01](\.[0-9]{0,3})?", quality) else 0.0
         kind = "html" if media.strip().lower() in ("text/html", "application/xhtml+xml") else None
         kind = "document" if _AP.match(media.strip()) else kind
@@ -38,7 +47,34 @@ def wants_page(accept: str) -> bool:
 
 def members_page() -> Answer:
     """The page for people who are not signed in: the same for everything, whether it exists or not."""
-    return Answer(_PAGE.encode(), status=401, media_type=_HTML, headers=((b"vary", b"Accept, Signature"),))
+    return Answer(_PAGE.encode(), status=401, media_type=_HTML, headers=_PRIVATE)
+
+
+async def _nothing(call: Call) -> Answer:
+    raise NotFound("Record not found")
+
+
+def _open_routes(federation: Federation, documents: Documents) -> list[Route]:
+    """What anybody may read: the instance actor, and what this server is."""
+    about = Answer(_ABOUT.format(domain=escape(federation.instance.site.names.domain)).encode(), media_type=_HTML)
+
+    async def describe(call: Call) -> Answer:
+        return about
+
+    handlers: dict[str, Handler] = {
+        "/": describe,
+        "/about": describe,
+        # spec: R58 — readable without a signature, so that two servers in secure mode can learn each other's keys
+        "/actor": documents.instance_actor,
+        "/actor/outbox": documents.instance_outbox,
+    }
+    return [
+        Route(
+            method="GET", path=path, handler=handler, access=Access.OPEN, scopes=(), rate=Rate.PUBLIC, max_body=0,
+            audience=Audience.METADATA,
+        )
+        for path, handler in handlers.items()
+    ]  # fmt: skip
 
 
 def routes(federation: Federation) -> list[Route]:
@@ -61,6 +97,8 @@ def routes(federation: Federation) -> list[Route]:
         # spec: R120 — profile and post pages answer with the document to those that ask for it
         "/@{name}": documents.actor,
         "/@{name}/{id}": documents.post,
+        # spec: R71 — the address of a hashtag: a page for browsers, and nothing for servers
+        "/tags/{name}": _nothing,
     }
     found = [
         Route(
@@ -69,12 +107,7 @@ def routes(federation: Federation) -> list[Route]:
         )
         for path, handler in readable.items()
     ]  # fmt: skip
-    found.append(
-        Route(
-            method="GET", path="/actor", handler=documents.instance_actor, access=Access.OPEN, scopes=(),
-            rate=Rate.PUBLIC, max_body=0, audience=Audience.METADATA,
-        )
-    )  # fmt: skip
+    found += _open_routes(federation, documents)
     receive = partial(inbox.receive, federation)
     found += [
         Route(

@@ -34,6 +34,10 @@ _PREFLIGHT = (
     (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
     (b"access-control-max-age", b"86400"),
 )
+_PRIVATE: tuple[tuple[bytes, bytes], ...] = (
+    (b"vary", b"Accept, Signature"),
+    (b"cache-control", b"private, no-store"),
+)
 _CORS_PATHS = ("/api/", "/oauth/", "/.well-known/", "/nodeinfo/")
 
 Authenticate = Callable[[Call], Awaitable[Viewer | None]]
@@ -128,7 +132,7 @@ class Router:
             except Answered as ready:
                 answer = ready.answer
             except FedishareError as error:
-                answer = _refusal(error)
+                answer = _refusal(error, route)
             except Exception:
                 log.exception("%s failed", route.name)
                 answer = error_answer("Something went wrong here; it is in the server's log.", 500)
@@ -202,10 +206,11 @@ def _walk(node: _Node, segments: list[str], at: int, params: dict[str, str]) -> 
     return None
 
 
-def _refusal(error: FedishareError) -> Answer:
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+def _refusal(error: FedishareError, route: Route) -> Answer:
+    # What a signature decides is never kept for somebody else, and a browser's answer never for a server.
+    headers = _PRIVATE if route.access is Access.PEER else ()
     if isinstance(error, (TooMany, Unavailable)):
-        headers = ((b"retry-after", str(error.retry_after).encode()),)
+        headers = (*headers, (b"retry-after", str(error.retry_after).encode()))
     elif isinstance(error, NotSignedIn):
         headers = ((b"www-authenticate", b'Bearer realm="fedishare"'),)
     return error_answer(error.message, error.status, headers=headers)

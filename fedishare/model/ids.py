@@ -92,6 +92,9 @@ def parse_domain(text: str, *, allow_port: bool = False) -> Domain:
         raise BadInput(f"{text!r} is not a domain name")
     if re.search(r"(^|\.)(0x[0-9a-f]*|[0-9]+)$", host) and not (allow_port and _is_loopback(host)):
         raise BadInput(f"{text!r} is an IP address; a domain name is expected")
+    if host in ("local", "partners"):
+        # As a domain either would read as a reach: `local` as nowhere, `partners` as everywhere.
+        raise BadInput(f"{text!r} is a word of ours and cannot be a domain name")
     return Domain(f"{host}:{port}" if port else host)
 
 

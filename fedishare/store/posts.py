@@ -126,7 +126,19 @@ OUTBOX = sql(
     f"""SELECT p.id {_FROM} WHERE p.author_id = :author AND p.id < :before AND {TRAVELS}
         ORDER BY p.id DESC LIMIT :limit""",
 )
-OUTBOX_COUNT = sql("outbox_count", f"SELECT count(*) {_FROM} WHERE p.author_id = :author AND {TRAVELS}")
+OUTBOX_UP = sql(
+    "outbox_page_up",
+    f"""SELECT p.id {_FROM} WHERE p.author_id = :author AND p.id > :after AND {TRAVELS}
+        ORDER BY p.id ASC LIMIT :limit""",
+)
+OUTBOX_GROUPS = sql(
+    "outbox_groups",
+    f"""SELECT p.visibility, p.reach, coalesce(b.kind, p.kind) AS shown_kind,
+        CASE WHEN coalesce(b.extra, p.extra) LIKE '%"attachments":%' THEN 1 ELSE 0 END AS media,
+        CASE WHEN p.boost_of_id IS NULL THEN 0 ELSE 1 END AS boost, count(*)
+        {_FROM} LEFT JOIN post b ON b.id = p.boost_of_id
+        WHERE p.author_id = :author AND {TRAVELS} GROUP BY p.visibility, p.reach, shown_kind, media, boost""",
+)
 REPLY_IDS = sql(
     "reply_page",
     f"""SELECT p.id, p.iri, CASE WHEN p.author_id = :author THEN 0 ELSE 1 END AS others {_FROM}
@@ -398,14 +410,26 @@ def descendants(tx: Tx, ident: Id, limit: int = 400) -> list[Id]:
     return [row[0] for row in tx.all(DESCENDANTS, id=ident, limit=limit)]
 
 
-def outbox_page(tx: Tx, author: Id, domain: Domain, before: Id, limit: int) -> list[Id]:
-    """What a partner's reader sees of an outbox, newest first."""
+def outbox_page(
+    tx: Tx, author: Id, domain: Domain, *, before: int = 2**63 - 1, after: int = 0, limit: int
+) -> list[Id]:
+    """What a partner's reader sees of an outbox, newest first: below ``before``, or next above ``after``."""
+    if after:
+        rows = tx.all(OUTBOX_UP, author=author, domain=domain, after=after, limit=limit)
+        return [row[0] for row in rows][::-1]
     return [row[0] for row in tx.all(OUTBOX, author=author, domain=domain, before=before, limit=limit)]
 
 
-def outbox_count(tx: Tx, author: Id, domain: Domain) -> int:
-    """How many posts a partner's reader would see."""
-    return int(tx.value(OUTBOX_COUNT, author=author, domain=domain))
+Labels = tuple[Visibility, Reach, PostKind, bool, bool]
+"""What terms may ask about a post in an outbox: visibility, reach, kind, with media, a boost."""
+
+
+def outbox_groups(tx: Tx, author: Id, domain: Domain) -> list[tuple[Labels, int]]:
+    """How many posts a partner's reader may see of an outbox, by what the terms may ask."""
+    return [
+        ((Visibility(visibility), Reach.decode(reach), PostKind(kind), bool(media), bool(boost)), int(number))
+        for visibility, reach, kind, media, boost, number in tx.all(OUTBOX_GROUPS, author=author, domain=domain)
+    ]
 
 
 def reply_iris(tx: Tx, post: Post, domain: Domain, limit: int = 50) -> list[Iri]:
