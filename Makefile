@@ -23,7 +23,7 @@ FOR_RUN := $(VENV)/.for-run
 FOR_DEV := $(VENV)/.for-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench e2e conformance lock clean
+.PHONY: help demo run test check bench e2e docs lock clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,8 @@ check: $(FOR_DEV) ## lint, format, types, import contracts, and what the documen
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(PY) -m tools.check_tree
+	@$(PY) -m tools.settings --check
+	@$(PY) -m tools.routes --check
 	@$(PY) -m tools.conformance --check
 
 bench: $(FOR_DEV) ## operations per second and CPU per operation, as a table and as JSON
@@ -52,7 +54,9 @@ bench: $(FOR_DEV) ## operations per second and CPU per operation, as a table and
 e2e: $(FOR_DEV) ## only the tests that start real server processes
 	@$(WITH_POSTGRES) $(PY) -m pytest -m e2e $(ARGS)
 
-conformance: $(FOR_DEV) ## write docs/conformance.md anew from the marks in code and tests
+docs: $(FOR_DEV) ## write the generated documents anew: settings, routes, conformance
+	@$(PY) -m tools.settings
+	@$(PY) -m tools.routes
 	@$(PY) -m tools.conformance
 
 lock: $(FOR_DEV) ## resolve pyproject.toml anew into requirements/*.lock

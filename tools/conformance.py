@@ -175,7 +175,7 @@ def render(sections: Mapping[str, str], requirements: Mapping[str, Requirement],
         "# Conformance",
         "",
         "What a federating server must get right, where this one does it, and which tests show it. Generated from the",
-        "marks in code and tests by `make conformance`; `make check` fails when it is stale. The numbers are those of",
+        "marks in code and tests by `make docs`; `make check` fails when it is stale. The numbers are those of",
         "[requirements.toml](requirements.toml).",
         "",
         "| section | promises | met and shown | to be marked | open |",
@@ -247,7 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
     found = problems(requirements, marks, root)
     if options.check:
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            found.append("docs/conformance.md is stale: run `make conformance` and commit it")
+            found.append("docs/conformance.md is stale: run `make docs` and commit it")
     else:
         target.write_text(text, encoding="utf-8")
     for problem in found:
