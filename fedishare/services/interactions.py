@@ -19,10 +19,9 @@ from fedishare.model.outgoing import (
 )
 from fedishare.model.posts import LOCAL, PARTNERS, Content, Poll, Post, PostKind, Visibility
 from fedishare.policy.audience import answer_reach
-from fedishare.services import audience
-from fedishare.services.posts import bury
+from fedishare.services.posts import bury, may_answer
 from fedishare.services.site import Site, federate
-from fedishare.store import actors, interactions, posts, relations, timelines
+from fedishare.store import actors, interactions, posts, timelines
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
 
@@ -207,7 +206,7 @@ def _recount(tx: Tx, post: Post) -> None:
 def receive_favourite(tx: Tx, actor: Actor, iri: Iri | None, object_iri: Iri) -> Post | None:
     """Like of a post of ours, or of one that we know. None when there is no such post, or it is not for them."""
     post = posts.by_iri(tx, object_iri)
-    if post is None or not _may_touch(tx, actor, post):
+    if post is None or not may_answer(tx, actor, post):
         return None
     if interactions.put(tx, post.id, actor.id, Kind.FAVOURITE, iri):
         posts.count_favourites(tx, post.id, +1)
@@ -222,21 +221,6 @@ def receive_unfavourite(tx: Tx, actor: Actor, post: Post) -> None:
         timelines.withdraw(tx, post.author_id, "favourite", actor.id, post.id)
 
 
-def _may_touch(tx: Tx, actor: Actor, post: Post) -> bool:
-    """Whether a partner's actor can see what it likes, boosts or votes on, and is not blocked."""
-    if relations.is_blocked(tx, post.author_id, actor.id):
-        return False
-    if not post.local:
-        return True
-    if not audience.within_reach(post.reach, actor):
-        return False
-    if post.visibility in (Visibility.PUBLIC, Visibility.UNLISTED):
-        return True
-    follow = relations.follow(tx, actor.id, post.author_id)
-    follows = follow is not None and follow.state == 1
-    return actor.id in posts.mentioned_ids(tx, post.id) or (post.visibility is Visibility.PRIVATE and follows)
-
-
 def receive_boost(
     tx: Tx, actor: Actor, iri: Iri, post: Post, visibility: Visibility, published: int | None
 ) -> Post | None:
@@ -244,7 +228,7 @@ def receive_boost(
     tx.lock(f"post:{iri}")
     if posts.by_iri(tx, iri) is not None or posts.tombstone(tx, iri, actor.iri) is not None:
         return None
-    if post.boost_of_id is not None or not _may_touch(tx, actor, post):
+    if post.boost_of_id is not None or not may_answer(tx, actor, post):
         return None
     # spec: R87 — boosts of private posts by others are refused
     if post.visibility is Visibility.DIRECT or (post.visibility is Visibility.PRIVATE and post.author_id != actor.id):
@@ -277,7 +261,7 @@ def receive_vote(tx: Tx, actor: Actor, question: Post, option: str) -> bool:
     """A partner's vote in a poll of ours. Double, late and second ones (of a single choice) do not count."""
     # spec: R89
     poll = question.content.poll
-    if poll is None or not question.local or not _may_touch(tx, actor, question):
+    if poll is None or not question.local or not may_answer(tx, actor, question):
         return False
     tx.lock(f"poll:{question.id}")
     titles = [o.title for o in poll.options]

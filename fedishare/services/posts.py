@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fedishare.model.activities import PostEdited, PostPublished, PostRemoved
-from fedishare.model.actors import Actor
+from fedishare.model.actors import Actor, FollowState
 from fedishare.model.errors import BadInput, NotAllowed, NotFound
 from fedishare.model.ids import Handle, Id, Iri, Millis
 from fedishare.model.outgoing import PublishEdit, PublishPost, WithdrawPost
@@ -275,17 +275,18 @@ def receive(tx: Tx, site: Site, author: Actor, remote: RemotePost, *, depth: int
 
 
 def may_answer(tx: Tx, author: Actor, answered: Post) -> bool:
-    """Whether a partner's actor may answer that post: it must be able to see it, and not be blocked by its author."""
+    """Whether a partner's actor may answer, like, boost or vote on that post: it must be able to see it, and not be
+    blocked by its author."""
     if not answered.local:
         return True
-    if relations.is_blocked(tx, answered.author_id, author.id):
+    if relations.is_blocked(tx, answered.author_id, author.id) or not audience.within_reach(answered.reach, author):
         return False
     if answered.visibility in (Visibility.PUBLIC, Visibility.UNLISTED):
-        return audience.within_reach(answered.reach, author)
-    return audience.within_reach(answered.reach, author) and (
-        author.id in posts.mentioned_ids(tx, answered.id)
-        or relations.follow(tx, author.id, answered.author_id) is not None
-    )
+        return True
+    if author.id in posts.mentioned_ids(tx, answered.id):
+        return True
+    made = relations.follow(tx, author.id, answered.author_id)
+    return answered.visibility is Visibility.PRIVATE and made is not None and made.state is FollowState.ACCEPTED
 
 
 def _remote_mentions(tx: Tx, remote: RemotePost) -> tuple[Mention, ...]:

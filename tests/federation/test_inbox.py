@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fedishare.guard import Held
 from fedishare.model.actors import ActorState
 from fedishare.model.ids import Millis
 from fedishare.model.partners import PeerHealth
@@ -20,7 +21,7 @@ from fedishare.store.jobs import JobState
 from tests.support.builders import HOLDS, INBOUND, Us, follow, rsa_key, server
 from tests.support.clock import DAY, HOUR, MINUTE, Clock
 from tests.support.internet import PretendInternet, call_asgi
-from tests.support.peer import AS2, PUBLIC, TYPE, PeerServer
+from tests.support.peer import AS2, PUBLIC, SIGN, TYPE, PeerServer
 
 SCHEMES = ["cavage", "rfc9421"]
 
@@ -100,8 +101,6 @@ async def test_the_origin_comes_from_the_configuration(us: Us, peer: PeerServer)
 
 
 def _signed(peer: PeerServer, person: Any, url: str, body: bytes, scheme: str) -> dict[str, str]:
-    from tests.support.peer import SIGN  # noqa: PLC0415
-
     assert peer.us is not None
     return SIGN[scheme]("POST", url, body, person.key_id, person.key, peer.us.clock(), TYPE)
 
@@ -457,7 +456,8 @@ async def test_a_request_closes_the_circuit(us: Us, peer: PeerServer, clock: Clo
     assert (await peer.deliver(ben, peer.create(ben))).status == 202
     health = await us.database.read(jobs.peer, "peer.example")
     assert (health.failures, health.retry_at, health.signature_scheme) == (0, None, "rfc9421")
-    assert (await us.database.read(jobs.next_run)) <= clock.now
+    due = await us.database.read(jobs.next_run)
+    assert due is not None and due <= clock.now
 
 
 async def test_terms_hold_and_refuse(tmp_path: Path, internet: PretendInternet) -> None:
@@ -489,8 +489,6 @@ async def test_terms_hold_and_refuse(tmp_path: Path, internet: PretendInternet) 
 
 
 async def test_what_a_rule_holds_waits_for_a_person(us: Us, peer: PeerServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fedishare.guard import Held  # noqa: PLC0415
-
     ben = peer.person("ben")
     assert (await peer.deliver(ben, peer.create(ben))).status == 202
     guard = us.instance.guard
