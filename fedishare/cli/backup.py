@@ -185,7 +185,7 @@ def restore(config: Config, file: Path, force: bool, as_json: bool) -> None:
         click.echo(f"The former database is {former}.")
     kept = {name: number for name, number in counts.items() if number and name in _WITHDRAWN}
     if kept:
-        click.echo(f"Withdrawn since then, and still so: {', '.join(f'{n} {name}' for name, n in kept.items())}.")
+        click.echo(f"Withdrawn since then, and still so: {', '.join(f'{name} ({n})' for name, n in kept.items())}.")
     elif former is None:
         click.echo(
             f"{styled('Look:', 'yellow', bold=True)} partners, tokens and accounts are as they were then. Whatever was "

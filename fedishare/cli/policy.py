@@ -94,9 +94,9 @@ def explain(config: Config, as_json: bool, object_type: str | None, **given: Any
     if as_json:
         print_json({**_asked(about), **_answered(decision)})
     else:
-        facts([("asked", _in_words(about))])
         facts(
             [
+                ("asked", _in_words(about)),
                 ("verdict", decision.verdict.word),
                 ("rule", decision.rule),
                 ("reason", decision.reason),

@@ -45,11 +45,11 @@ def queue() -> None:
 @queue.command("list")
 @click.option("--state", type=click.Choice(STATES), help="Only these; without it: all that is not settled.")
 @click.option("--host", default="", help="Only what goes there.")
-@click.option("--after", type=ID, default=0, help="Go on after this id.")
+@click.option("--after", type=ID, help="Go on after this id.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="So many at most.")
 @config_option
 @json_option
-def list_jobs(config: Config, state: str | None, host: str, after: Id, limit: int, as_json: bool) -> None:
+def list_jobs(config: Config, state: str | None, host: str, after: Id | None, limit: int, as_json: bool) -> None:
     """List jobs: queued, running, held and dead ones, unless a state is named.
 
     \b
@@ -59,7 +59,7 @@ def list_jobs(config: Config, state: str | None, host: str, after: Id, limit: in
     wanted = OPEN if state is None else (JobState[state.upper()],)
 
     def read(tx: Tx) -> tuple[list[JobRow], dict[tuple[str, JobState], int]]:
-        rows = [r for s in wanted for r in jobs.listing(tx, state=s, host=host, after=after, limit=limit + 1)]
+        rows = [r for s in wanted for r in jobs.listing(tx, state=s, host=host, after=after or 0, limit=limit + 1)]
         return sorted(rows, key=lambda r: r.id), jobs.counts(tx)
 
     rows, counts = with_database(config, lambda database: database.read(read))
