@@ -17,7 +17,7 @@ from fedishare.activitypub.keys import PrivateKey
 from fedishare.activitypub.signatures import RawRequest, parse, sign_cavage, sign_rfc9421, verify
 from fedishare.model.errors import SignatureError
 from fedishare.model.ids import Millis
-from tests.support.builders import Us, ed25519_key, key_pair, rsa_key
+from tests.support.builders import Us, ed25519_key, rsa_key
 from tests.support.internet import PretendInternet, call_asgi
 
 AS2 = "https://www.w3.org/ns/activitystreams"
@@ -85,6 +85,11 @@ class PeerServer:
     takes: frozenset[str] = frozenset(("cavage", "rfc9421"))
     """The signature schemes that it understands; others are answered 401."""
     secure: bool = True
+    refusal: int = 401
+    """What a GET is answered whose signature is not taken."""
+    refused: int = 0
+    query_counts: bool = True
+    """Whether the query is part of the target that it checks."""
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -244,7 +249,8 @@ class PeerServer:
         if path in self.statuses:
             return self.statuses[path], "text/plain", b"", {}
         if self.secure and not self._signature_is_good(scope["method"], path, headers):
-            return 401, "text/plain", b"sign it", {}
+            self.refused += 1
+            return self.refusal, "text/plain", b"sign it", {}
         document = self.documents.get(path)
         if document is None:
             return 404, "text/plain", b"", {}
@@ -264,7 +270,8 @@ class PeerServer:
 
     def _signature_is_good(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
         """Whether a GET of ours carries a good signature of our instance actor, by a scheme that it takes."""
-        request = RawRequest(method, path, f"https://{self.host}", headers, b"")
+        target = path if self.query_counts else path.partition("?")[0]
+        request = RawRequest(method, target, f"https://{self.host}", headers, b"")
         try:
             claim = parse(request)
             if claim.scheme not in self.takes:
@@ -273,8 +280,3 @@ class PeerServer:
         except SignatureError:
             return False
         return True
-
-
-def our_keys() -> Any:
-    """The keys of every instance actor made by `builders.server`."""
-    return key_pair(0)
