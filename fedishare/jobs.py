@@ -342,7 +342,7 @@ class Worker:
         """Remember whether a host is worth a slot of the reserve."""
         if result.outcome is Outcome.DELIVERED and seconds < SLOW_AFTER:
             self._trusted.add(host)
-        elif result.outcome in (Outcome.UNREACHABLE, Outcome.FAILED) or seconds >= SLOW_AFTER:
+        elif seconds >= SLOW_AFTER or _is_fault(result):
             self._trusted.discard(host)
 
     def _settlement(self, job: Job, result: Result) -> Settlement | None:
@@ -382,7 +382,7 @@ class Worker:
         if job.host is None:
             return None
         outcome = result.outcome
-        if outcome is Outcome.FAILED and result.status in (401, 403) and job.host in self._trusted:
+        if outcome is Outcome.FAILED and not _is_fault(result) and job.host in self._trusted:
             # spec: R23 — 401 and 403 do not disable the peer: it refuses one of us and took what others sent
             outcome = Outcome.REFUSED
         if outcome in (Outcome.FAILED, Outcome.UNREACHABLE, Outcome.BUSY):
@@ -427,6 +427,11 @@ def _result_of(error: Exception, job: Job) -> Result:
 def _again(job: Job, message: str) -> Result:
     """After a failure that nobody foresaw: a few more times."""
     return Dead(message) if job.attempts >= POISON else Attempted(Outcome.FAILED, error=message)
+
+
+def _is_fault(result: Attempted) -> bool:
+    """Whether the host itself is in trouble, not only unwilling."""
+    return result.outcome in (Outcome.UNREACHABLE, Outcome.FAILED) and result.status not in (401, 403)
 
 
 def outcome_of(status: int, retry_after: int | None = None) -> Outcome:
