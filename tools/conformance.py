@@ -1,10 +1,10 @@
 """docs/conformance.md, from the marks in code and tests: which promise is met where, shown by what, and which is open.
 
-Code says `# spec: R26, R27 — words` at the line that meets a promise; a test says `@pytest.mark.spec("R26")`. The list
-of promises is `docs/requirements.toml`. Places are given as file and enclosing function, not as line numbers, so that
-the document changes when the meaning does. With `--check` nothing is written and anything wrong is an error: a stale
-document, a number that does not exist, a promise that is neither met, shown nor explained, one that is called open
-although code claims it.
+Code says `# spec: R26, R27 — words` at the line that meets a promise, or ends a docstring with `spec: R26` where the
+whole function does; a test says `@pytest.mark.spec("R26")`. The list of promises is `docs/requirements.toml`. Places
+are given as file and enclosing function, not as line numbers, so that the document changes when the meaning does.
+With `--check` nothing is written and anything wrong is an error: a stale document, a number that does not exist, a
+promise that is neither met, shown nor explained, one that is called open although code claims it.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMENT = re.compile(r"#\s*spec:\s*(?P<refs>[^—]+?)\s*(?:—\s*(?P<words>.*))?$")
+IN_DOCSTRING = re.compile(r"(?:^|\s)spec: (?P<refs>R\d+(?:, R\d+)*)\s*$", re.MULTILINE)
 NUMBERED = re.compile(r"R[1-9][0-9]{0,2}")
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -102,8 +103,15 @@ def scope_at(line: int, known: Iterable[tuple[int, int, str]]) -> str:
 
 
 def code_marks(source: str) -> Iterator[tuple[str, str, str]]:
-    """(reference, scope, words) of every spec comment in `source`."""
-    known = scopes(ast.parse(source))
+    """(reference, scope, words) of every spec comment in `source`, and of docstrings that end with one."""
+    tree = ast.parse(source)
+    known = scopes(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, SCOPES):
+            for said in IN_DOCSTRING.finditer(ast.get_docstring(node) or ""):
+                yield from (
+                    (reference, scope_at(node.body[0].lineno, known), "") for reference in references(said["refs"])
+                )
     starts = {first: name for first, _, name in reversed(known)}
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):

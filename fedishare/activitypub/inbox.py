@@ -136,6 +136,7 @@ async def take_in(federation: Federation, arrival: Arrival) -> Result:
         intent, arrival.actor_id, key, envelope.type, arrival.host, decision.partner.domain, decision.rule,
         decision.revision, arrival.body, _due(federation, envelope.actor, arrival.synchronisation),
     )  # fmt: skip
+    # spec: R24 — what needs the sender becomes a job in the same transaction
     return await instance.database.write(effects.record_and_apply, site, inbound)
 
 

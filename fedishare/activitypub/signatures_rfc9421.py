@@ -163,7 +163,7 @@ def check(claim: Claim, request: RawRequest, *, now: Millis, max_age: int, max_a
     """Everything that can be checked without the key. Raises `SignatureError`."""
     covered = claim.covered
     check_path(request)
-    # spec: R52 — method and target, always
+    # spec: R50, R52 — method and target, always
     whole = "@target-uri" in covered
     if "@method" not in covered or not (whole or ("@authority" in covered and "@path" in covered)):
         message = "the signature should cover @method, and @target-uri or both @authority and @path"
@@ -200,7 +200,7 @@ def signature_base(
 ) -> str:
     """The text that is signed (RFC 9421, 2.5). ``status`` is for responses only. Raises `SignatureError`."""
     lines = [f"{component.identifier}: {_value(request, component, status)}" for component in components]
-    # spec: R51 — the parameters verbatim, in their own order
+    # spec: R27, R51 — the parameters verbatim, in their own order
     lines.append(f'"@signature-params": {params}')
     return "\n".join(lines)
 

@@ -81,6 +81,7 @@ def parse_domain(text: str, *, allow_port: bool = False) -> Domain:
 
     IP addresses are no domains, except loopback ones where ``allow_port`` (development) is set.
     """
+    # spec: R110 — lower case and A-labels
     host, port = _split_port(text.strip(), allow_port)
     host = host.rstrip(".").lower() if host.endswith(".") and not host.endswith("..") else host.lower()
     if not host.isascii():

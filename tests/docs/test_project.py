@@ -95,3 +95,10 @@ def test_postgres_is_found_installed_or_asked_for(
     assert capsys.readouterr().out == f"{tmp_path}\n"
     (tmp_path / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 13.9'\n")
     assert find_postgres.main() == 1
+
+
+@pytest.mark.spec("R127")
+def test_federation_md_names_protocols_proposals_and_signature_schemes() -> None:
+    text = (ROOT / "FEDERATION.md").read_text(encoding="utf-8")
+    named = ["ActivityPub", "WebFinger", "NodeInfo", "RFC 9421", "cavage", "67ff", "8b32", "521a", "8fcf"]
+    assert [name for name in named if name.lower() not in text.lower()] == []
