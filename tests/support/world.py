@@ -347,7 +347,7 @@ class World:
 
     async def client(self, org: Org, token: str) -> httpx.AsyncClient:
         """An app's connection."""
-        transport = httpx.ASGITransport(app=org.server, client=("192.0.2.7", 4000))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=org.server, client=("192.0.2.7", 4000))
         client = httpx.AsyncClient(
             transport=transport, base_url=org.config.origin, headers={"authorization": f"Bearer {token}"}
         )
