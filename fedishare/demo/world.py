@@ -1,0 +1,244 @@
+"""The world of the demo: three instances, each a folder, a database, and a server process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedishare.app import new_keys, opened_database, prepare_database, site_of
+from fedishare.config import Config, load, prepare, render
+from fedishare.demo.people import Person, Place
+from fedishare.model.ids import Domain
+from fedishare.model.partners import Partner, Terms
+from fedishare.services import accounts, governance
+from fedishare.services.accounts import KeyPair
+
+FIRST_PORTS = (8001, 8002, 8003)
+START_SECONDS, STOP_SECONDS = 20.0, 17.0
+SCOPES = "read write follow push"
+Names = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an instance is to be: its people as (name, display name), and the partners that its file lists.
+
+    ``stored`` partners come from its database instead, so that they can be changed while it runs.
+    """
+
+    name: str
+    people: Names
+    listed: tuple[str, ...] = ()
+    stored: tuple[str, ...] = ()
+    public_addressing: bool = False
+
+
+PLANS = (
+    Plan(
+        "clinic",
+        (("ana", "Ana Ruiz, radiology"), ("ben", "Ben Okafor, surgery"), ("eva", "Eva Lindt, physics")),
+        stored=("lab",),
+        public_addressing=True,
+    ),
+    Plan("lab", (("lin", "Lin Wei, imaging"), ("max", "Max Braun, statistics")), listed=("clinic",)),
+    Plan("stranger", (("ivan", "Ivan"),), listed=("clinic", "lab")),
+)
+
+
+@dataclass
+class Instance:
+    """One instance: where it is, who is there, and its process."""
+
+    place: Place
+    config: Path
+    people: dict[str, Person]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    lines: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start the server. It ends by itself when this process does, however that ends."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 — this very program
+                [sys.executable, "-m", "fedishare", "serve", "-c", str(self.config), "--until-eof"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C is for us, who then stop the servers
+            )
+
+    def wait_until_up(self) -> None:
+        """Wait for the server's first line. Raises `RuntimeError` with what it said instead."""
+        process = self.process
+        if process is None or process.stdout is None:
+            raise RuntimeError(f"{self.place.domain} was not started")
+        late = threading.Timer(START_SECONDS, process.kill)
+        late.start()
+        line = process.stdout.readline().decode()
+        late.cancel()
+        if not line:
+            raise RuntimeError(f"{self.place.domain} did not start:\n{self.log.read_text()[-2000:]}")
+
+    def command(self, *words: str) -> Any:
+        """Run ``fedishare WORDS --json`` for this instance; what it printed. Raises `RuntimeError`."""
+        done = subprocess.run(  # noqa: S603 — this very program
+            [sys.executable, "-m", "fedishare", *words, "-c", str(self.config)],
+            capture_output=True, text=True, check=False, env=_environment(),
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"fedishare {' '.join(words)}: {done.stderr.strip()}")
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would name another configuration."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("FEDISHARE_")}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The three instances."""
+
+    clinic: Instance
+    lab: Instance
+    stranger: Instance
+
+    @property
+    def all(self) -> tuple[Instance, ...]:
+        """All of them."""
+        return (self.clinic, self.lab, self.stranger)
+
+
+@contextlib.contextmanager
+def running_world() -> Iterator[World]:
+    """Three servers in a temporary folder; all is ended and removed when the block is left, however it is left."""
+    with tempfile.TemporaryDirectory(prefix="fedishare-demo-", ignore_cleanup_errors=True) as folder:
+        places = dict(zip((plan.name for plan in PLANS), _places(), strict=True))
+        with ThreadPoolExecutor() as pool:  # keys take a while, and each has its own
+            made = list(pool.map(lambda plan: _instance(plan, places, Path(folder)), PLANS))
+        try:
+            for instance in made:
+                instance.start()
+            for instance in made:
+                instance.wait_until_up()
+            yield World(*made)
+        finally:
+            _stop(made)
+
+
+def _places() -> list[Place]:
+    """Ports that are easy to type where they are free, else any."""
+    ports = FIRST_PORTS if all(_is_free(port) for port in FIRST_PORTS) else _free_ports(len(PLANS))
+    places = []
+    for plan, port in zip(PLANS, ports, strict=True):
+        domain = f"{plan.name}.localhost:{port}"
+        places.append(Place(domain, f"http://{domain}", port))
+    return places
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _free_ports(number: int) -> Sequence[int]:
+    probes = [socket.socket() for _ in range(number)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _instance(plan: Plan, places: dict[str, Place], folder: Path) -> Instance:
+    """Write the configuration, make the database, the people and their tokens."""
+    home, place = folder / plan.name, places[plan.name]
+    home.mkdir(mode=0o700)
+    path = home / "instance.toml"
+    path.write_text(_toml(plan, place, places), encoding="utf-8")
+    config = prepare(load(path, environ={}))
+    keys = [new_keys() for _ in plan.people]
+    tokens = asyncio.run(_settle(config, plan, keys, [places[name] for name in plan.stored]))
+    people = {
+        name: Person(name, shown, place, pair, token)
+        for (name, shown), pair, token in zip(plan.people, keys, tokens, strict=True)
+    }
+    return Instance(place, path, people, home / "server.log")
+
+
+def _toml(plan: Plan, place: Place, places: dict[str, Place]) -> str:
+    values = {
+        "server": {
+            "domain": place.domain,
+            "origin": place.origin,
+            "listen": f"127.0.0.1:{place.port}",
+            "development": True,
+        },
+        "database": {"url": "sqlite:///fedishare.db"},
+        "posts": {"max_characters": 280},
+    }
+    entries = [
+        f'\n[[federation.partners]]\ndomain = "{places[name].domain}"\nreason = "the demo"\n' for name in plan.listed
+    ]
+    return render(values) + "".join(entries)
+
+
+async def _settle(config: Config, plan: Plan, keys: list[KeyPair], partners: list[Place]) -> list[str]:
+    """The people's tokens."""
+    tokens = []
+    async with opened_database(config) as database:
+        site = site_of(config)
+        await prepare_database(database, site)
+        for (name, shown), pair in zip(plan.people, keys, strict=True):
+            await database.write(
+                accounts.create, site, name, pair, email=f"{name}@{plan.name}.example", password_hash=None,
+                display_name=shown,
+            )  # fmt: skip
+            token = accounts.new_token()
+            await database.write(accounts.issue_token, name, token, SCOPES, label="demo")
+            tokens.append(token)
+        for place in partners:
+            terms = Terms(public_addressing=plan.public_addressing)
+            partner = Partner(Domain(place.domain), terms=terms, reason="joint study on thorax imaging")
+            await database.write(governance.add_partner, partner, "demo")
+    return tokens
+
+
+def _stop(instances: Sequence[Instance]) -> None:
+    """End the processes that were started here: first kindly, then not."""
+    running = [i.process for i in instances if i.process is not None and i.process.poll() is None]
+    for process in running:
+        process.terminate()
+    for process in running:
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for instance in instances:
+        for person in instance.people.values():
+            person.close()
+        if instance.process is not None:
+            for pipe in (instance.process.stdin, instance.process.stdout):
+                if pipe is not None:
+                    pipe.close()
