@@ -86,7 +86,7 @@ class Outbox:
         parcels = [parcel for plan in made for parcel in await self._parcels(plan)]
         if not parcels:
             return Done()
-        gone = made[0].post_id if made[0].withdraws is not None else None
+        gone = made[0].post_id if made[0].ends_post else None
         await database.write(_store, job.id, parcels, gone)
         return Settled()
 

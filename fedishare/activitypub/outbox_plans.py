@@ -17,7 +17,7 @@ from fedishare.activitypub.addressing import addressing_of
 from fedishare.activitypub.outbox_facts import DeliverTo, DocumentFacts, decode_facts, decode_target
 from fedishare.activitypub.writer import Document
 from fedishare.model.actors import Actor, ActorState
-from fedishare.model.ids import Domain, Id, Iri, Millis
+from fedishare.model.ids import Domain, Id, Iri, Millis, time_of
 from fedishare.model.names import Names
 from fedishare.model.outgoing import (
     AnswerFollowRequest,
@@ -44,6 +44,9 @@ from fedishare.model.posts import Content, Mention, Post, PostKind, Reach, Visib
 from fedishare.services import audience
 from fedishare.store import actors, interactions, jobs, posts, relations
 from fedishare.store.db import Tx
+
+REMEMBERED = 25 * 24 * 3600 * 1000
+"""For so many milliseconds at least the ledger knows what was sent of a post."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Plan:
     """(host, target): where something of the post was sent before, which is told in any case."""
     withdraws: DocumentFacts | None = None
     """Anybody else is told of the end only if the beginning would have been sent there."""
+    ends_post: bool = False
+    """What still waits to be sent of the post is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,11 +276,16 @@ def _earlier(tx: Tx, post: Id) -> tuple[tuple[str, DeliverTo], ...]:
     return tuple(found.values())
 
 
-def _began(tx: Tx, post: Post, activity: str) -> DocumentFacts:
-    """What the guard was asked when the post went out; when that is forgotten, the cautious guess."""
+def _began(tx: Tx, post: Post, activity: str) -> DocumentFacts | None:
+    """What the guard was asked when the post went out; when that is forgotten, the cautious guess.
+
+    None: it never went out, because it was gone before anybody was told.
+    """
     stored = jobs.first_facts(tx, post.id)
     if stored is not None:
         return decode_facts(stored)
+    if tx.now - time_of(post.id) < REMEMBERED:
+        return None
     return DocumentFacts(activity, None, int(post.visibility), post.reach.encode())
 
 
@@ -286,8 +296,10 @@ def _withdraw(tx: Tx, ask: Ask, change: WithdrawPost) -> Plan | None:
         return None
     post = _shell(change.post_id, change.iri, author, change.visibility, change.reach, change.at)
     people = {p.actor_id: p for p in _audience(tx, post, author)}
-    named = _named(tx, (*change.mentioned, *change.interested), post.reach)
-    people |= {p.actor_id: p for p in named}
+    people |= {p.actor_id: p for p in _named(tx, (*change.mentioned, *change.interested), post.reach)}
+    began = _began(tx, post, "Create")
+    if began is None:
+        people = {p.actor_id: p for p in _named(tx, change.interested, post.reach)}
     mentions = [_mention(actor) for actor in actors.by_ids(tx, change.mentioned).values()]
     iri = ask.names.activity(author.name, "deletes", ask.number)
 
@@ -296,7 +308,7 @@ def _withdraw(tx: Tx, ask: Ask, change: WithdrawPost) -> Plan | None:
         deleted = Millis(change.at) if change.at else None
         return writer.delete(iri, author.iri, change.iri, to=to, cc=cc, deleted=deleted)
 
-    return _end_plan(tx, iri, "Delete", "Create", post, author, people.values(), write, order=post.iri)
+    return _end_plan(tx, iri, "Delete", began, post, author, people.values(), write, order=post.iri)
 
 
 def _mention(actor: Actor) -> Mention:
@@ -304,7 +316,7 @@ def _mention(actor: Actor) -> Mention:
 
 
 def _end_plan(
-    tx: Tx, iri: Iri, activity: str, began: str, post: Post, author: Actor, people: Iterable[Person],
+    tx: Tx, iri: Iri, activity: str, began: DocumentFacts | None, post: Post, author: Actor, people: Iterable[Person],
     write: Callable[[bool], Document], *, order: str,
 ) -> Plan:  # fmt: skip
     facts = DocumentFacts(
@@ -314,7 +326,7 @@ def _end_plan(
         iri, author, facts, order, tuple(people), write, post.id,
         two_forms=post.visibility in (Visibility.PUBLIC, Visibility.UNLISTED),
         direct=post.visibility is Visibility.DIRECT, earlier=_earlier(tx, post.id),
-        withdraws=_began(tx, post, began),
+        withdraws=began, ends_post=True,
     )  # fmt: skip
 
 
@@ -323,6 +335,9 @@ def _unboost(tx: Tx, ask: Ask, change: WithdrawBoost) -> Plan | None:
     if author is None:
         return None
     post = _shell(change.boost_id, change.iri, author, change.visibility, change.reach, change.at)
+    began = _began(tx, post, "Announce")
+    if began is None:
+        return None
     people = {p.actor_id: p for p in _audience(tx, post, author)}
     people |= {p.actor_id: p for p in _named(tx, [change.object_author_id], post.reach)}
     iri = ask.names.activity(author.name, "undos", ask.number)
@@ -332,7 +347,7 @@ def _unboost(tx: Tx, ask: Ask, change: WithdrawBoost) -> Plan | None:
         return writer.undo(iri, writer.announce(change.iri, author.iri, change.object_iri, to=to, cc=cc))
 
     order = _boost_order(author, change.object_iri)
-    return _end_plan(tx, iri, "Undo", "Announce", post, author, people.values(), write, order=order)
+    return _end_plan(tx, iri, "Undo", began, post, author, people.values(), write, order=order)
 
 
 # Between two actors.

@@ -288,7 +288,6 @@ async def test_what_runs_may_end_and_the_rest_is_given_back(database: Database, 
     assert found["c.example|3"][0] in (JobState.QUEUED, JobState.DONE)
 
 
-@pytest.mark.spec("INV-1")
 async def test_jobs_of_a_worker_that_was_killed_are_done_by_the_next(database: Database, clock: Clock) -> None:
     started = asyncio.Event()
 
