@@ -115,6 +115,8 @@ class Partners:
         """Hosts that take a request and never answer it."""
         self.silent = threading.Event()
         """While set, every GET hangs."""
+        self.delay = 0.0
+        """Seconds before each answer."""
         self.answers: dict[str, int] = {}
         """Hosts that answer POSTs with this status."""
         self.peak: Counter[str] = Counter()
@@ -191,6 +193,8 @@ class Partners:
                 self._news.notify_all()
             while host in self.hanging or (method == "GET" and self.silent.is_set()):  # noqa: ASYNC110 — another thread
                 await asyncio.sleep(0.01)
+            if self.delay:
+                await asyncio.sleep(self.delay)
             writer.write(self._answer(method, host, path))
             await writer.drain()
         finally:

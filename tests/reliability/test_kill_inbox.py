@@ -1,4 +1,4 @@
-"""SIGKILL between 202 and processing: what a partner was told is accepted has its effect, once, whatever is sent again."""
+"""SIGKILL between 202 and processing: what was accepted has its effect, once, whatever is sent again."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ class Sent:
 
     wire: dict[str, bytes] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+    enough_at: int = 0
+    """How many accepted ones are enough for the next kill."""
     kept: set[str] = field(default_factory=set)
     """Texts of notes that are not deleted."""
     deleted: set[str] = field(default_factory=set)
@@ -111,6 +114,8 @@ async def _deliver(port: int, sent: Sent, names: Sequence[str]) -> None:
             await reader.readexactly(length)
             assert head.startswith(b"HTTP/1.1 202"), head
             sent.accepted.add(name)
+            if len(sent.accepted) >= sent.enough_at:
+                sent.enough.set()
     except (OSError, asyncio.IncompleteReadError):
         return
     finally:
@@ -118,10 +123,9 @@ async def _deliver(port: int, sent: Sent, names: Sequence[str]) -> None:
 
 
 async def _deliver_until_killed(server: ServerProcess, sent: Sent, queues: list[list[str]], after: int) -> None:
-    before = len(sent.accepted)
+    sent.enough_at, sent.enough = len(sent.accepted) + after, asyncio.Event()
     sending = [asyncio.create_task(_deliver(server.port, sent, names)) for names in queues]
-    while len(sent.accepted) - before < after and not all(task.done() for task in sending):
-        await asyncio.sleep(0)
+    await sent.enough.wait()
     server.kill()
     await asyncio.gather(*sending)
 

@@ -19,8 +19,8 @@ _NUMBERS = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHER
 _FILL = (
     f"""INSERT INTO post (id, iri, iri_hash, url, author_id, local, kind, visibility, reach, html, published,
          created_at, thread_id)
-        {_NUMBERS} SELECT (a.created_at - :count + n - 60000) << 16, a.iri || '/statuses/' || n, n * 7919, '', a.id, 1,
-         'Note', 0, 'partners', '<p>The results of ' || n || ' are in the usual place.</p>', a.created_at, a.created_at, n
+        {_NUMBERS} SELECT (a.created_at - :count + n - 60000) << 16, a.iri || '/statuses/' || n, n * 7919, '', a.id,
+         1, 'Note', 0, 'partners', '<p>The results of ' || n || ' are there.</p>', a.created_at, a.created_at, n
          FROM n, actor a WHERE a.name = 'ana'""",
     "INSERT INTO home_entry (owner_id, post_id) SELECT a.id, p.id FROM post p, actor a WHERE a.name = 'ana'",
     f"""INSERT INTO job (id, kind, lane, host, state, payload, run_at, created_at, finished_at, lease_until)
