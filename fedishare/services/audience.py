@@ -112,6 +112,21 @@ def named_people(tx: Tx, site: Site, text: str, reach: Reach) -> Named:
     return Named(tuple(mentions.values()), tuple(unreached.items()))
 
 
+def with_answered(tx: Tx, named: Named, labels: Labels, answered: Post | None) -> Named:
+    """The people named, and silently the partner's person that an open post answers: an answer arrives, named or not.
+
+    Only the text's own handles are mentions that notify; this one is an address.
+    """
+    author = actors.by_id(tx, answered.author_id) if answered is not None else None
+    if author is None or author.is_local or author.state >= 2 or not within_reach(labels.reach, author):
+        return named
+    is_open = labels.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
+    if not is_open or any(mention.actor_id == author.id for mention in named.mentions):
+        return named
+    silent = Mention(author.id, author.iri, author.handle, author.url, silent=True)
+    return Named((*named.mentions, silent), named.unreached)
+
+
 def recipients(tx: Tx, post: Post, author: Actor) -> list[Recipient]:
     """The remote actors that a local post (or boost) is for, within its reach: followers, named people, the answered.
 
@@ -149,7 +164,7 @@ def preview(tx: Tx, site: Site, author: Actor, draft: Draft) -> Preview:
     """
     answered = answered_post(tx, author, draft.in_reply_to_id)
     found = labels(tx, site, draft, answered)
-    named = named_people(tx, site, draft.text, found.reach)
+    named = with_answered(tx, named_people(tx, site, draft.text, found.reach), found, answered)
     people: dict[Id, Recipient] = {}
     local = {m.actor_id for m in named.mentions if m.handle.domain is None}
     if found.visibility is not Visibility.DIRECT:
