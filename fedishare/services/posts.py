@@ -46,6 +46,7 @@ def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None 
     answered = audience.answered_post(tx, author, draft.in_reply_to_id)
     labels = audience.labels(tx, site, draft, answered)
     named = audience.named_people(tx, site, draft.text, labels.reach)
+    named = audience.with_answered(tx, named, labels, answered)
     content = compose(site, draft, named.mentions)
     post = _new_post(tx, site, author, draft, labels, content, answered)
     posts.insert(tx, post)
@@ -152,7 +153,9 @@ def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
     post = posts.by_id(tx, ident)
     if post is None or post.author_id != author.id or post.boost_of_id is not None:
         raise NotFound("Record not found")
+    answered = posts.by_id(tx, post.in_reply_to_id) if post.in_reply_to_id is not None else None
     named = audience.named_people(tx, site, draft.text, post.reach)
+    named = audience.with_answered(tx, named, audience.Labels(post.visibility, post.reach), answered)
     content = compose(site, draft, named.mentions)
     if post.content.poll and content.poll and _same_options(post.content, content):
         content = replace(content, poll=replace(post.content.poll, ends_at=content.poll.ends_at))
