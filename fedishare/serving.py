@@ -1,8 +1,7 @@
 """Serving: one instance behind uvicorn, in one process or several, from the first connection to an orderly end.
 
-The socket is opened first and the instance second, so a port in use is told before anything is touched. uvicorn has
-no deadline for a request's head and no limit for its size: `GuardedProtocol` has both. An end by SIGTERM takes no
-longer than ``server.shutdown_seconds``, whatever streams are open.
+The socket is opened first and the instance second, so a port in use is told before anything is touched. An end by
+SIGTERM takes no longer than ``server.shutdown_seconds``, whatever streams are open.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvloop import new_event_loop
 
 from fedishare.app import opened_database, prepare_database, running, site_of
 from fedishare.config import Config
 from fedishare.http.call import Receive, Scope, Send
+from fedishare.http.protocol import GuardedProtocol
 from fedishare.model.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -34,74 +33,7 @@ log = logging.getLogger(__name__)
 BACKLOG = 2048
 RESTART_PAUSE = 1.0
 """Seconds before a worker process that ended by itself is started anew."""
-_TOO_LARGE_BODY = b'{"error":"the head of the request is larger than this server takes"}'
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    b"content-length: %d\r\n\r\n%s" % (len(_TOO_LARGE_BODY), _TOO_LARGE_BODY)
-)
-
 Ready = Callable[[], None]
-
-
-class GuardedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with a deadline and a size limit for the head of a request, so that nobody can hold connections open."""
-
-    header_bytes = 32 * 1024
-    head_seconds = 30.0
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._head_size = 0
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._in_head = True
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has connected: its first head is awaited."""
-        super().connection_made(transport)
-        self._head_timer = self.loop.call_later(self.head_seconds, self._too_slow)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is over."""
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes have come. Only while a head is incomplete is there anything to count."""
-        if self._in_head:
-            self._head_size += len(data)
-        super().data_received(data)
-        if not self._in_head:
-            return
-        if self._head_size > self.header_bytes:
-            self._stop_timer()
-            if not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
-        elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.head_seconds, self._too_slow)
-
-    def on_message_begin(self) -> None:
-        """The first line of a head."""
-        self._in_head = True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """The head is whole."""
-        self._in_head = False
-        self._head_size = 0
-        if self._head_timer is not None:
-            self._stop_timer()
-        super().on_headers_complete()
-
-    def _stop_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _too_slow(self) -> None:
-        self._head_timer = None
-        if self._in_head and not self.transport.is_closing():
-            self.transport.close()
 
 
 class HttpServer(uvicorn.Server):
