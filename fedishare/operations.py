@@ -8,6 +8,7 @@ from fedishare import __version__
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Access, Audience, Rate, Route
 from fedishare.instance import Instance
+from fedishare.model.errors import Unavailable
 from fedishare.store import jobs, partners
 from fedishare.store.db import Row, Tx
 
@@ -19,11 +20,17 @@ def routes(instance: Instance, counts: Callable[[], Mapping[tuple[str, int], int
 
     async def health(call: Call) -> Answer:
         await instance.database.read(jobs.next_run)
+        if instance.database.trouble is not None:
+            raise Unavailable("changes cannot be stored at the moment; the log and /metrics say why")
         return json_answer({"status": "ok", "version": __version__})
 
     async def metrics(call: Call) -> Answer:
-        work, decisions = await instance.database.read(_figures)
-        return Answer(_page(counts(), work, decisions).encode(), media_type=_METRICS)
+        trouble = instance.database.trouble
+        try:
+            work, decisions = await instance.database.read(_figures)
+        except Unavailable as error:  # what is known without the database is told all the same
+            work, decisions, trouble = {}, [], str(error.__cause__ or error)
+        return Answer(_page(counts(), work, decisions, trouble).encode(), media_type=_METRICS)
 
     return [
         Route(
@@ -37,14 +44,26 @@ def routes(instance: Instance, counts: Callable[[], Mapping[tuple[str, int], int
     ]  # fmt: skip
 
 
+def _label(text: str) -> str:
+    """A label's value: one line, quotes and backslashes escaped."""
+    line = text.strip().partition("\n")[0][:200]
+    return line.replace("\\", "\\\\").replace('"', '\\"')
+
+
 def _figures(tx: Tx) -> tuple[Mapping[tuple[str, jobs.JobState], int], list[Row]]:
     return jobs.counts(tx), partners.decisions(tx, limit=1000)
 
 
 def _page(
-    answers: Mapping[tuple[str, int], int], work: Mapping[tuple[str, jobs.JobState], int], decisions: list[Row]
+    answers: Mapping[tuple[str, int], int],
+    work: Mapping[tuple[str, jobs.JobState], int],
+    decisions: list[Row],
+    trouble: str | None,
 ) -> str:
     lines = [
+        "# HELP fedishare_database_trouble Whether changes cannot be stored at the moment, and why.",
+        "# TYPE fedishare_database_trouble gauge",
+        f'fedishare_database_trouble{{cause="{_label(trouble or "")}"}} {int(trouble is not None)}',
         "# HELP fedishare_answers_total HTTP answers by route and status.",
         "# TYPE fedishare_answers_total counter",
     ]

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -163,6 +164,9 @@ class Database(ABC):
     def __init__(self, options: Options, migrations: Sequence[Migration]) -> None:
         self.options = options
         self.migrations = migrations
+        self.trouble: str | None = None
+        """Why the last change could not be stored, when the machine is to blame; None while all is well."""
+        self._told_at = -TELL_SECONDS
         self._subscribers: list[Callable[[object], None]] = []
 
     @abstractmethod
@@ -215,6 +219,16 @@ class Database(ABC):
 
         return unsubscribe
 
+    def _note(self, fault: BaseException | None) -> None:
+        """In the loop's thread, after each attempt to store something: a fault is told when it begins and when it ends,
+        and not with every change that is refused meanwhile."""
+        if fault is None and self.trouble is not None:
+            log.warning("the database takes changes again")
+        elif fault is not None and self.trouble is None and time.monotonic() - self._told_at >= TELL_SECONDS:
+            self._told_at = time.monotonic()
+            log.warning("the database cannot take changes; whoever asks is told to come back: %s", fault)
+        self.trouble = None if fault is None else str(fault)
+
     def _deliver(self, notices: Iterable[object]) -> None:
         for notice in notices:
             for callback in tuple(self._subscribers):
@@ -224,6 +238,8 @@ class Database(ABC):
                     log.exception("a subscriber failed on %r", notice)
 
 
+TELL_SECONDS = 10.0
+"""A fault that comes and goes is logged at most this often."""
 ID_AHEAD = 5_000
 """Milliseconds by which the stored high-water mark of ids runs ahead, so that it is written rarely."""
 

@@ -255,7 +255,7 @@ class PostgresDatabase(Database):
         self._url = url
         self._writers = Pool("store-write", WRITERS, lambda: Session(url, (*SETTINGS, wait)), self._settle)
         self._readers = Pool(
-            "store-read", max(1, options.readers), lambda: Session(url, (*SETTINGS, look, snapshot)), self._settle
+            "store-read", max(1, options.readers), lambda: Session(url, (*SETTINGS, look, snapshot)), self._note_read
         )
         self._inline = Session(url, (*SETTINGS, look))
         self._line: Line | None = None
@@ -278,6 +278,9 @@ class PostgresDatabase(Database):
             self._line = Line(wire, codec, self._deliver, ready)
             self._line.start()
             await ready
+        except Unavailable as error:  # whoever starts it may know where the server is; whoever sends requests may not
+            await self.close()
+            raise Unavailable(f"database.url: {error.__cause__ or error}") from error
         except BaseException:
             await self.close()
             raise
@@ -388,9 +391,14 @@ class PostgresDatabase(Database):
 
     def _settle(self, done: Done) -> None:
         """In the loop's thread: tell the subscribers and the other processes."""
+        self._note(done.fault)
         self._deliver(done.notices)
         if done.texts and self._line is not None:
             self._line.send(done.texts)
+
+    def _note_read(self, done: Done) -> None:
+        if done.fault is not None:  # that something can be read says nothing about changes
+            self._note(done.fault)
 
     # the rest
 
@@ -461,7 +469,7 @@ def _is_fault(error: BaseException) -> bool:
 def _explained(error: BaseException) -> BaseException:
     """The driver's exception in our words; anything else as it is."""
     if _is_fault(error):
-        return _caused(Unavailable(f"the database cannot be used at the moment, nothing was changed: {error}"), error)
+        return _caused(Unavailable("the database cannot be used at the moment, nothing was changed"), error)
     if isinstance(error, psycopg.IntegrityError):
         return _caused(Conflict(f"the change collides with what is stored: {error}"), error)
     if isinstance(error, (psycopg.DataError, OverflowError, UnicodeEncodeError)):

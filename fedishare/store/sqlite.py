@@ -144,11 +144,13 @@ class Job(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Functions of one commit, what each of them returned (or `Failed`), and the notices of those that did not fail."""
+    """Functions of one commit, what each of them returned (or `Failed`), and the notices of those that did not fail.
+    ``fault``: why it could not be committed."""
 
     jobs: list[Job]
     outcomes: list[Any]
     notices: list[object]
+    fault: BaseException | None = None
 
 
 class SqliteDatabase(Database):
@@ -303,17 +305,18 @@ class SqliteDatabase(Database):
             connection.rollback()
         except sqlite3.Error:
             log.exception("the rollback of a failed batch failed")
-        log.warning("a batch of %d changes was not committed: %s", len(batch.jobs), error)
+        log.debug("a batch of %d changes was not committed: %s", len(batch.jobs), error)
         if not batch.jobs:  # it could not even begin; whoever waits has waited long enough
             batch.jobs.extend(self._queue.popleft() for _ in range(len(self._queue)))
         outcomes = [
             outcome if isinstance(outcome, Failed) else Failed(_lost(error))
             for outcome in (*batch.outcomes, *([None] * (len(batch.jobs) - len(batch.outcomes))))
         ]
-        return Batch(batch.jobs, outcomes, [])
+        return Batch(batch.jobs, outcomes, [], error)
 
     def _settle(self, batch: Batch) -> None:
         """In the loop's thread: tell the callers, then the subscribers."""
+        self._note(batch.fault)
         for job, outcome in zip(batch.jobs, batch.outcomes, strict=True):
             if job.future.done():  # the caller was cancelled; the function has run all the same
                 continue
@@ -421,7 +424,7 @@ def _explained(error: BaseException) -> BaseException:
 
 
 def _lost(error: BaseException) -> Unavailable:
-    found = Unavailable(f"the database cannot take changes at the moment, nothing was changed: {error}")
+    found = Unavailable("the database cannot take changes at the moment, nothing was changed")
     found.__cause__ = error
     return found
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from fedishare.model.errors import Unavailable
 from fedishare.store.db import Failed
 
 
@@ -30,6 +31,12 @@ class Done(NamedTuple):
     outcome: Any
     notices: Sequence[object] = ()
     texts: Sequence[str] = ()
+
+    @property
+    def fault(self) -> BaseException | None:
+        """Why it failed, if the machine is to blame."""
+        error = self.outcome.error if isinstance(self.outcome, Failed) else None
+        return error.__cause__ if isinstance(error, Unavailable) else None
 
 
 class Job(NamedTuple, Generic[S]):
