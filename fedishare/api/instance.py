@@ -117,14 +117,6 @@ class InstanceInfo:
             }
         )
 
-    async def app(self, call: Call) -> Answer:
-        """``GET /api/v1/apps/verify_credentials``"""
-        name = call.me.app_name or "command line"
-        scopes = sorted(call.me.scopes)
-        return json_answer(
-            {"id": str(call.me.token_id), "name": name, "website": None, "scopes": scopes, "redirect_uris": []}
-        )
-
     async def avatar(self, call: Call) -> Answer:
         """The picture of those that have none."""
         return Answer(_SVG, media_type=b"image/svg+xml")

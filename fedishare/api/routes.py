@@ -8,6 +8,7 @@ from typing import Protocol
 from fedishare.api.accounts import Accounts
 from fedishare.api.http import Api
 from fedishare.api.instance import InstanceInfo
+from fedishare.api.oauth import OAuth
 from fedishare.api.statuses import Statuses
 from fedishare.api.timelines import Timelines
 from fedishare.http.routes import Access, Audience, Handler, Rate, Route
@@ -46,12 +47,34 @@ def routes(api: Api) -> list[Route]:
         described("/api/v2/instance", info.v2),
         described("/avatars/original/missing.svg", info.avatar),
         described("/headers/original/missing.svg", info.header),
-        route("GET", "/api/v1/apps/verify_credentials", "read", info.app, OWN),
         route("GET", "/api/v1/custom_emojis", "read", info.nothing, OWN),
         route("GET", "/api/v1/announcements", "read", info.nothing, OWN),
+        *_sign_in(api, route, limit),
         *_statuses(api, route),
         *_accounts(api, route),
         *_timelines(api, route),
+    ]
+
+
+def _sign_in(api: Api, route: MakeRoute, limit: int) -> list[Route]:
+    found = OAuth(api)
+
+    def before(method: str, path: str, handler: Handler) -> Route:
+        return Route(
+            method=method, path=path, handler=handler, access=Access.APP, scopes=(), rate=Rate.PUBLIC,
+            max_body=0 if method == "GET" else limit, audience=Audience.METADATA,
+        )  # fmt: skip
+
+    return [
+        before("POST", "/api/v1/apps", found.register),
+        before("GET", "/api/v1/apps/verify_credentials", found.verify_app),
+        before("GET", "/.well-known/oauth-authorization-server", found.metadata),
+        before("GET", "/oauth/authorize", found.page),
+        before("POST", "/oauth/authorize", found.decide),
+        before("GET", "/oauth/style.css", found.style),
+        before("POST", "/oauth/token", found.token),
+        before("POST", "/oauth/revoke", found.revoke),
+        route("GET", "/oauth/userinfo", "profile", found.userinfo, OWN),
     ]
 
 

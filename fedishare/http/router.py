@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 _SECURITY = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
+_NO_CONTENT = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _CORS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers",
@@ -218,6 +218,8 @@ def _refusal(error: FedishareError, route: Route) -> Answer:
 
 async def _send(answer: Answer, scope: Scope, send: Send, *, with_body: bool) -> None:
     headers: list[tuple[bytes, bytes]] = [(b"content-type", answer.media_type), *_SECURITY, *answer.headers]
+    if not any(name == b"content-security-policy" for name, _ in answer.headers):
+        headers.append(_NO_CONTENT)
     if scope["path"].startswith(_CORS_PATHS):
         headers += _CORS
     if answer.stream is None:
