@@ -12,14 +12,9 @@ from typing import Any
 import click
 
 from fedishare import __version__
-from fedishare.cli.accounts import account, token
-from fedishare.cli.backup import backup, restore, verify
+from fedishare.cli import accounts, backup, partners, policy, queue, serve
 from fedishare.cli.options import translated
 from fedishare.cli.output import Failure
-from fedishare.cli.partners import partner
-from fedishare.cli.policy import policy
-from fedishare.cli.queue import deliveries, queue
-from fedishare.cli.serve import check, init, migrate, routes, serve
 from fedishare.model.errors import FedishareError
 
 DEBUG = "FEDISHARE_DEBUG"
@@ -63,7 +58,8 @@ def cli() -> None:
 
 
 for command in (
-    init, serve, check, migrate, account, token, partner, policy, queue, deliveries, backup, restore, verify, routes,
+    serve.init, serve.serve, serve.check, serve.migrate, accounts.account, accounts.token, partners.partner,
+    policy.policy, queue.queue, queue.deliveries, backup.backup, backup.restore, backup.verify, serve.routes,
 ):  # fmt: skip
     cli.add_command(command)
 
