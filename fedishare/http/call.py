@@ -109,6 +109,9 @@ class Call:
         declared = self.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise TooLarge(f"the body has {declared} bytes; at most {limit} are taken")
+        if not declared and "transfer-encoding" not in self.headers:
+            self._body = b""  # RFC 9112, 6.3: without either there is none
+            return self._body
         first = await self._next()
         if not first.get("more_body"):
             self._body = first.get("body", b"")
