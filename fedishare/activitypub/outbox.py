@@ -231,7 +231,7 @@ def _store(tx: Tx, job: Id, parcels: Sequence[Parcel], gone: Id | None) -> None:
     if not jobs.finish(tx, job, JobState.DONE):
         return  # its lease ran out and another worker has it
     if gone is not None:
-        jobs.cancel_post(tx, gone, "it was deleted before it was sent")
+        jobs.cancel_post(tx, gone, "the post was deleted before it was sent")
     for parcel in parcels:
         document = activities.put_document(tx, parcel.iri, parcel.author, parcel.post, parcel.body, parcel.facts)
         jobs.put_deliveries(tx, document, parcel.deliveries)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,6 +36,15 @@ async def sending(us: Us) -> AsyncIterator[Worker]:
         yield worker
     finally:
         await worker.stop(1)
+
+
+async def kill(worker: Worker) -> None:
+    """As abrupt as it gets inside one process: everything of the worker stops where it is, nothing is released."""
+    loop = worker._loop
+    tasks = [*worker._batches, *(r.task for r in worker._running.values() if r.task is not None)]
+    for task in (*tasks, *([loop] if loop is not None else [])):
+        task.cancel()
+    await asyncio.gather(*tasks, *([loop] if loop is not None else []), return_exceptions=True)
 
 
 def remote(host: str, name: str, *, shared: bool = True) -> RemoteActor:
@@ -90,3 +100,10 @@ async def deliveries(us: Us) -> list[JobRow]:
 def kinds(peer: PeerServer) -> list[Any]:
     """The types of the activities that a partner received."""
     return [activity["type"] for activity in peer.received]
+
+
+async def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait for something that nothing announces: what a partner received, what a background task did."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 — there is no event to wait for
+            await asyncio.sleep(0.001)

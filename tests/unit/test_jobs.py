@@ -34,6 +34,7 @@ from fedishare.store.db import Database, Tx, open_database
 from fedishare.store.jobs import Job, JobRow, JobState
 from fedishare.store.migrate import migrate
 from tests.support.clock import DAY, HOUR, SECOND, Clock
+from tests.support.sending import kill
 
 Run = Callable[[Job], Awaitable[Result | None]]
 
@@ -300,10 +301,7 @@ async def test_jobs_of_a_worker_that_was_killed_are_done_by_the_next(database: D
     killed = Worker(database, {"deliver": Handler(never, 64, 4)}, clock=clock)
     await killed.start()
     await started.wait()
-    for task in asyncio.all_tasks():
-        if task is not asyncio.current_task():
-            task.cancel()  # as abrupt as it gets inside one process: nothing is released
-    await asyncio.sleep(0)
+    await kill(killed)
     assert [row.state for row in await rows(database)] == [JobState.RUNNING, JobState.QUEUED]
     async with working(database, returning(Done()), clock) as worker:
         await worker.idle()
