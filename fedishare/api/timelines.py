@@ -43,11 +43,10 @@ class Timelines:
         found = await params(call)
         page = page_of(found)
 
+        local = True if found.flag("local") else False if found.flag("remote") else None
+
         def read(tx: Tx) -> tuple[list[Entry], list[bytes]]:
-            entries = timelines.public(tx, call.me.id, page, local=found.flag("local"))
-            if found.flag("remote"):
-                local = {i for i, p in posts.by_ids(tx, [e.post_id for e in entries]).items() if p.local}
-                entries = [e for e in entries if e.post_id not in local]
+            entries = timelines.public(tx, call.me.id, page, local=local)
             return entries, self.api.renderer.page(tx, entries, call.me.id)
 
         return self._page(call, *await self.api.database.read(read))
@@ -57,7 +56,9 @@ class Timelines:
         page, tag = page_of(await params(call)), normalise_hashtag(call.params["name"])
 
         def read(tx: Tx) -> tuple[list[Entry], list[bytes]]:
-            idents = posts.tag_page(tx, tag, call.me.id, before=page.before, after=page.after, limit=page.limit)
+            idents = posts.tag_page(
+                tx, tag, call.me.id, before=page.before, after=page.after, limit=page.limit, upwards=page.upwards
+            )
             entries = timelines.entries_of(tx, idents)
             return entries, self.api.renderer.page(tx, entries, call.me.id)
 
@@ -86,7 +87,7 @@ class Timelines:
         people = actors.by_ids(tx, [row.from_id for row in rows])
         wanted = [row.post_id for row in rows if row.post_id is not None]
         entries = timelines.entries_of(tx, dict.fromkeys(wanted))
-        shown = dict(zip((e.post_id for e in entries), self.api.renderer.page(tx, entries, viewer), strict=False))
+        shown = dict(self.api.renderer.pairs(tx, entries, viewer))
         return [
             entities.NotificationEntity(
                 id=str(row.id), type=row.kind, created_at=entities.instant(row.created_at),
@@ -95,7 +96,7 @@ class Timelines:
                 status=msgspec.Raw(shown[row.post_id]) if row.post_id in shown else None,
             )
             for row in rows
-            if row.from_id in people
+            if row.from_id in people and people[row.from_id].state < 2
         ]  # fmt: skip
 
     async def notification(self, call: Call) -> Answer:

@@ -50,15 +50,16 @@ class Named:
 
 def within_reach(reach: Reach, actor: Actor) -> bool:
     """Whether a post of that reach may go to ``actor``: the label only; the guard decides about the partner."""
-    if actor.is_local or reach.domains is None:
+    return actor.is_local or any(reach_includes(reach, d) for d in (actor.domain, actor.host) if d)
+
+
+def reach_includes(reach: Reach, domain: Domain) -> bool:
+    """Whether a post of that reach may go to somebody of ``domain``: the label only."""
+    if reach.domains is None:
         return True
-    return any(_suffixes_include(reach.domains, d) for d in (actor.domain, actor.host) if d)
-
-
-def _suffixes_include(domains: frozenset[Domain], domain: Domain) -> bool:
     # Which partners include sub-domains is the guard's knowledge, so a parent domain in the label is enough here.
     labels = domain.split(".")
-    return any(Domain(".".join(labels[i:])) in domains for i in range(len(labels)))
+    return any(Domain(".".join(labels[i:])) in reach.domains for i in range(len(labels)))
 
 
 def default_reach(

@@ -65,6 +65,8 @@ def mark(tx: Tx, actor: Actor, ident: Id, kind: Kind, on: bool) -> Post:
     post = visible_original(tx, actor.id, ident)
     if on:
         interactions.put(tx, post.id, actor.id, kind)
+    elif kind is Kind.MUTE_THREAD:
+        interactions.unmute_thread(tx, post.thread_id or post.id, actor.id)
     else:
         interactions.drop(tx, post.id, actor.id, kind)
     return post
@@ -73,7 +75,9 @@ def mark(tx: Tx, actor: Actor, ident: Id, kind: Kind, on: bool) -> Post:
 def pin(tx: Tx, site: Site, actor: Actor, ident: Id, on: bool) -> Post:
     """Pin one's own post to the profile, or unpin it. Raises `NotFound`, `BadInput`."""
     post = posts.by_id(tx, ident)
-    if post is None or post.author_id != actor.id or post.boost_of_id is not None:
+    if post is None or not posts.visible(tx, ident, actor.id):
+        raise NotFound("Record not found")
+    if post.author_id != actor.id or post.boost_of_id is not None:
         raise BadInput("Validation failed: Someone else's post cannot be pinned")
     if post.visibility is Visibility.DIRECT:
         raise BadInput("Validation failed: Posts that are only visible to mentioned users cannot be pinned")
@@ -94,6 +98,7 @@ def boost(tx: Tx, site: Site, actor: Actor, ident: Id, visibility: Visibility | 
     # spec: R87 — private posts are boosted by their author only, to their own followers
     if post.visibility is Visibility.DIRECT or (post.visibility is Visibility.PRIVATE and post.author_id != actor.id):
         raise NotAllowed("This action is not allowed")
+    tx.lock(f"boost:{actor.id}:{post.id}")
     existing = interactions.boosted(tx, actor.id, [post.id]).get(post.id)
     if existing is not None:
         found = posts.by_id(tx, existing)
@@ -137,20 +142,29 @@ def unboost(tx: Tx, actor: Actor, ident: Id) -> Post:
     existing = interactions.boosted(tx, actor.id, [post.id]).get(post.id)
     made = posts.by_id(tx, existing) if existing is not None else None
     if made is not None:
-        bury(tx, made, actor.iri)
-        timelines.withdraw(tx, post.author_id, "reblog", actor.id, post.id)
-        if not made.reach.is_local:
-            change = WithdrawBoost(
-                made.id, made.iri, actor.id, post.iri, post.author_id, int(made.visibility), made.reach.encode(), tx.now
-            )
-            federate(tx, actor.id, change)
+        take_back_boost(tx, actor, made)
     return post
+
+
+def take_back_boost(tx: Tx, actor: Actor, made: Post) -> None:
+    """A local person takes back the boost ``made``, which is theirs."""
+    post = posts.by_id(tx, made.boost_of_id) if made.boost_of_id is not None else None
+    bury(tx, made, actor.iri)
+    if post is None:
+        return
+    timelines.withdraw(tx, post.author_id, "reblog", actor.id, post.id)
+    if not made.reach.is_local:
+        change = WithdrawBoost(
+            made.id, made.iri, actor.id, post.iri, post.author_id, int(made.visibility), made.reach.encode(), tx.now
+        )
+        federate(tx, actor.id, change)
 
 
 def vote(tx: Tx, actor: Actor, ident: Id, choices: list[int]) -> Post:
     """A local person votes. Raises `NotFound`, `BadInput` with Mastodon's wording."""
     post = visible_original(tx, actor.id, ident)
     tx.lock(f"poll:{post.id}")
+    post = visible_original(tx, actor.id, post.id)  # as it is now that nobody else changes it
     check_votes(tx, post, actor.id, choices)
     for choice in sorted(set(choices)):
         interactions.put_vote(tx, post.id, actor.id, choice)

@@ -145,11 +145,13 @@ def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> None:
         if not mention.silent:
             # spec: R70 — a local person is notified for a mention found in the tags
             timelines.notify(tx, mention.actor_id, "mention", author.id, post.id)
+    timelines.ring_bells(tx, post.id, author.id)
     tx.notify(PostPublished(post.id, author.id))
 
 
 def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
     """Replace the content of one's own post; visibility and reach stay. Raises `NotFound`, `BadInput`."""
+    tx.lock(f"poll:{ident}")
     post = posts.by_id(tx, ident)
     if post is None or post.author_id != author.id or post.boost_of_id is not None:
         raise NotFound("Record not found")
@@ -182,6 +184,8 @@ def _same_content(old: Content, new: Content) -> bool:
 
 def _apply_edit(tx: Tx, post: Post, content: Content, edited_at: Millis) -> None:
     before = set(posts.mentioned_ids(tx, post.id))
+    if post.content.poll is not None and not _same_options(post.content, content):
+        interactions.drop_votes(tx, post.id)
     posts.update(tx, post.id, content, edited_at)
     for mention in content.mentions:
         if mention.actor_id not in before and not mention.silent:
@@ -224,6 +228,7 @@ def bury(tx: Tx, post: Post, author_iri: Iri) -> None:
         timelines.drop(tx, boost_id, booster)
         actors.count_posts(tx, booster, -1)
         tx.notify(PostRemoved(boost_id))
+    posts.orphan(tx, post.id)
     if post.in_reply_to_id is not None:
         posts.count_replies(tx, post.in_reply_to_id, -1)
     if post.boost_of_id is not None:
@@ -240,13 +245,15 @@ def bury(tx: Tx, post: Post, author_iri: Iri) -> None:
 def receive(tx: Tx, site: Site, author: Actor, remote: RemotePost, *, depth: int = 0) -> Post | None:
     """Store a partner's post. None when it is known or was deleted before: nothing brings it back."""
     tx.lock(f"post:{remote.iri}")
-    if posts.by_iri(tx, remote.iri) is not None or posts.tombstone(tx, remote.iri, author.iri) is not None:
+    present, deleted, awaited = posts.arrival(tx, remote.iri, author.iri)
+    if present or deleted:
         return None
     answered = posts.by_iri(tx, remote.in_reply_to) if remote.in_reply_to else None
     if answered is not None and not may_answer(tx, author, answered):
         return None
     ident = tx.new_id()
-    content = replace(remote.content, mentions=_remote_mentions(tx, remote))
+    mentions = _remote_mentions(tx, remote)
+    content = replace(remote.content, mentions=mentions) if mentions else remote.content
     post = Post(
         id=ident,
         iri=remote.iri,
@@ -273,7 +280,8 @@ def receive(tx: Tx, site: Site, author: Actor, remote: RemotePost, *, depth: int
         posts.wait_for_parent(tx, ident, remote.in_reply_to)
         if depth < MAX_THREAD_FETCH and not site.names.is_ours(remote.in_reply_to):
             fetch(tx, FetchPostJob(remote.in_reply_to, depth + 1))
-    posts.join_waiting(tx, post)
+    if awaited:
+        posts.join_waiting(tx, post)
     return post
 
 
@@ -311,6 +319,7 @@ def receive_edit(tx: Tx, site: Site, author: Actor, remote: RemotePost) -> Post 
     post = posts.by_iri(tx, remote.iri)
     if post is None:
         return receive(tx, site, author, remote)
+    # spec: R36 — the owner never changes; the id is the key, and the kind is not taken over
     if post.author_id != author.id:
         raise NotAllowed("only the author may change a post")
     content = replace(remote.content, mentions=_remote_mentions(tx, remote))

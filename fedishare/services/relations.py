@@ -64,7 +64,7 @@ def accept(tx: Tx, made: Follow) -> bool:
     actors.count_follow(tx, made.follower_id, made.followee_id, +1)
     follower = actors.by_id(tx, made.follower_id)
     if follower is not None and follower.is_local:
-        timelines.fill(tx, made.follower_id, made.followee_id)
+        timelines.fill(tx, made.follower_id, made.followee_id, boosts=made.show_boosts)
     tx.notify(ActorChanged(made.follower_id))
     tx.notify(ActorChanged(made.followee_id))
     return True
@@ -97,7 +97,7 @@ def unfollow(tx: Tx, actor: Actor, target_id: Id) -> None:
 def answer_request(tx: Tx, actor: Actor, follower_id: Id, accepted: bool) -> None:
     """A local person accepts or rejects a follow request. Raises `NotFound`."""
     made = relations.follow(tx, follower_id, actor.id)
-    if made is None or (accepted and made.state is FollowState.ACCEPTED):
+    if made is None or made.state is FollowState.ACCEPTED:
         raise NotFound("Record not found")
     timelines.withdraw(tx, actor.id, "follow_request", follower_id)
     if accepted:

@@ -33,7 +33,15 @@ BY_IRI = sql(
 )
 FLAGS = sql(
     "interaction_flags",
-    "SELECT post_id, kind FROM interaction WHERE actor_id = :viewer AND post_id IN :ids[]",
+    """SELECT post_id, kind FROM interaction WHERE actor_id = :viewer AND post_id IN :ids[]
+       UNION ALL
+       SELECT p.id, i.kind FROM interaction i JOIN post m ON m.id = i.post_id JOIN post p ON p.thread_id = m.thread_id
+       WHERE i.actor_id = :viewer AND i.kind = 4 AND p.id IN :ids[]""",
+)
+UNMUTE = sql(
+    "interaction_unmute_thread",
+    """DELETE FROM interaction WHERE actor_id = :actor AND kind = 4
+       AND post_id IN (SELECT id FROM post WHERE thread_id = :thread OR id = :thread)""",
 )
 BOOSTED = sql(
     "boosted_flags",
@@ -56,6 +64,7 @@ MINE = sql(
     """SELECT id, post_id FROM interaction WHERE actor_id = :actor AND kind = :kind AND id < :before AND id > :after
        ORDER BY id DESC LIMIT :limit""",
 )
+DROP_VOTES = sql("votes_drop", "DELETE FROM vote WHERE post_id = :post")
 PUT_VOTE = sql(
     "vote_put",
     """INSERT INTO vote (post_id, actor_id, choice, id) VALUES (:post, :actor, :choice, :id)
@@ -128,6 +137,16 @@ def mine(
 def put_vote(tx: Tx, post: Id, actor: Id, choice: int) -> bool:
     """Count a vote; False when that option was chosen by that actor before."""
     return tx.run(PUT_VOTE, post=post, actor=actor, choice=choice, id=tx.new_id()) > 0
+
+
+def unmute_thread(tx: Tx, thread: Id, actor: Id) -> None:
+    """Take back that somebody muted a thread, wherever in it that was."""
+    tx.run(UNMUTE, thread=thread, actor=actor)
+
+
+def drop_votes(tx: Tx, post: Id) -> None:
+    """The options of a poll changed, so nobody has voted."""
+    tx.run(DROP_VOTES, post=post)
 
 
 def votes_of(tx: Tx, post: Id, actor: Id) -> list[int]:

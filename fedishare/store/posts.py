@@ -104,7 +104,17 @@ JOIN_PARENT = sql(
     """UPDATE post SET in_reply_to_id = :parent, in_reply_to_account_id = :author, thread_id = :thread, rev = rev + 1
        WHERE id = :id""",
 )
+ORPHAN = sql(
+    "post_orphan",
+    "UPDATE post SET in_reply_to_id = NULL, rev = rev + 1 WHERE in_reply_to_id = :id AND in_reply_to_id IS NOT NULL",
+)
 MOVE_THREAD = sql("post_move_thread", "UPDATE post SET thread_id = :thread WHERE thread_id = :old")
+ARRIVAL = sql(
+    "post_arrival",
+    """SELECT EXISTS (SELECT 1 FROM post p WHERE p.iri_hash = :hash AND p.iri = :iri),
+        EXISTS (SELECT 1 FROM tombstone t WHERE t.iri_hash = :hash AND t.iri = :iri AND t.author_iri = :author),
+        EXISTS (SELECT 1 FROM waiting_reply w WHERE w.parent_hash = :hash)""",
+)
 ANCESTORS = sql(
     "post_ancestors",
     """WITH RECURSIVE up (id, parent, depth) AS (
@@ -169,12 +179,11 @@ AUTHOR_PAGE_UP = sql(
         AND (:tag = '' OR EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = :tag AND t.post_id = p.id))
         ORDER BY p.id ASC LIMIT :limit""",
 )
-TAG_PAGE = sql(
-    "tag_page",
-    f"""SELECT p.id FROM post_tag t JOIN post p ON p.id = t.post_id JOIN actor a ON a.id = p.author_id
+_TAGGED = f"""SELECT p.id FROM post_tag t JOIN post p ON p.id = t.post_id JOIN actor a ON a.id = p.author_id
         WHERE t.tag = :tag AND t.post_id < :before AND t.post_id > :after AND p.visibility = 0
-        AND {VISIBLE} AND {WANTED} ORDER BY t.post_id DESC LIMIT :limit""",
-)
+        AND {VISIBLE} AND {WANTED}"""
+TAG_PAGE = sql("tag_page", f"{_TAGGED} ORDER BY t.post_id DESC LIMIT :limit")
+TAG_PAGE_UP = sql("tag_page_up", f"{_TAGGED} ORDER BY t.post_id ASC LIMIT :limit")
 BY_WORDS = sql(
     "post_search",
     f"""SELECT p.id {_FROM} WHERE p.boost_of_id IS NULL AND p.id < :before
@@ -337,6 +346,11 @@ def delete(tx: Tx, ident: Id) -> None:
     tx.run(DELETE, id=ident)
 
 
+def orphan(tx: Tx, ident: Id) -> None:
+    """The answers to a post that is about to go stand alone."""
+    tx.run(ORPHAN, id=ident)
+
+
 def boosts_of(tx: Tx, ident: Id) -> list[tuple[Id, Id]]:
     """The boosts of a post: (boost's id, booster's id)."""
     return [(row[0], row[1]) for row in tx.all(BOOSTS_OF, id=ident)]
@@ -379,6 +393,13 @@ def tombstone_audience(tx: Tx, iri: str) -> tuple[Tombstone, Reach, frozenset[Id
         return None
     stone = Tombstone(row[0], row[1], Visibility(row[2]), row[3], row[4])
     return stone, Reach.decode(row[5]), frozenset(msgspec.json.decode(row[6], type=list[int]))
+
+
+def arrival(tx: Tx, iri: str, author_iri: str) -> tuple[bool, bool, bool]:
+    """What is here when a post arrives: the post itself, its tombstone by that author, replies that wait for it."""
+    row = tx.one(ARRIVAL, hash=iri_hash(iri), iri=iri, author=author_iri)
+    assert row is not None  # noqa: S101 — one row always
+    return bool(row[0]), bool(row[1]), bool(row[2])
 
 
 def wait_for_parent(tx: Tx, ident: Id, parent: Iri) -> None:
@@ -452,10 +473,14 @@ def author_page(
     return idents[::-1] if upwards else idents
 
 
-def tag_page(tx: Tx, tag: str, viewer: Id, *, before: int, after: int, limit: int) -> list[Id]:
-    """Public posts with a hashtag (normalised)."""
-    rows = tx.all(TAG_PAGE, tag=tag, viewer=viewer, before=before, after=after, limit=limit, now=tx.now)
-    return [row[0] for row in rows]
+def tag_page(
+    tx: Tx, tag: str, viewer: Id, *, before: int, after: int, limit: int, upwards: bool = False
+) -> list[Id]:  # fmt: skip
+    """Public posts with a hashtag (normalised), newest first."""
+    query = TAG_PAGE_UP if upwards else TAG_PAGE
+    rows = tx.all(query, tag=tag, viewer=viewer, before=before, after=after, limit=limit, now=tx.now)
+    idents = [row[0] for row in rows]
+    return idents[::-1] if upwards else idents
 
 
 def search(tx: Tx, text: str, viewer: Id, *, before: int, limit: int, skip: int = 0) -> list[Id]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fedishare.model.activities import Notified
 from fedishare.model.ids import Id, Millis
@@ -37,6 +38,7 @@ FILL_HOME = sql(
     "home_fill",
     """INSERT INTO home_entry (owner_id, post_id)
        SELECT :owner, p.id FROM post p WHERE p.author_id = :author AND p.visibility <= 2
+         AND (:boosts = 1 OR p.boost_of_id IS NULL)
          AND (p.in_reply_to_account_id IS NULL OR p.in_reply_to_account_id IN (:author, :owner))
        ORDER BY p.id DESC LIMIT :limit
        ON CONFLICT DO NOTHING""",
@@ -51,6 +53,8 @@ _PUBLIC = f"""SELECT p.id, p.rev, a.id, a.rev, p.boost_of_id FROM post p JOIN ac
          AND p.id < :before AND p.id > :after AND a.state = 0 AND {VISIBLE} AND {WANTED}"""
 LOCAL_PAGE = sql("local_page", f"{_PUBLIC} AND p.local = 1 ORDER BY p.id DESC LIMIT :limit")
 LOCAL_PAGE_UP = sql("local_page_up", f"{_PUBLIC} AND p.local = 1 ORDER BY p.id ASC LIMIT :limit")
+REMOTE_PAGE = sql("remote_page", f"{_PUBLIC} AND p.local = 0 ORDER BY p.id DESC LIMIT :limit")
+REMOTE_PAGE_UP = sql("remote_page_up", f"{_PUBLIC} AND p.local = 0 ORDER BY p.id ASC LIMIT :limit")
 PUBLIC_PAGE = sql("public_page", f"{_PUBLIC} ORDER BY p.id DESC LIMIT :limit")
 PUBLIC_PAGE_UP = sql("public_page_up", f"{_PUBLIC} ORDER BY p.id ASC LIMIT :limit")
 REVISIONS = sql(
@@ -69,10 +73,20 @@ NOTIFY_WANTED = sql(
     """SELECT 1 FROM actor o WHERE o.id = :owner AND o.domain IS NULL AND o.state < 2
         AND NOT EXISTS (SELECT 1 FROM block b WHERE b.actor_id = :owner AND b.target_id = :source)
         AND NOT EXISTS (SELECT 1 FROM mute m WHERE m.actor_id = :owner AND m.target_id = :source AND m.notifications = 1
-            AND (m.expires_at IS NULL OR m.expires_at > :now))""",
+            AND (m.expires_at IS NULL OR m.expires_at > :now))
+        AND NOT EXISTS (SELECT 1 FROM interaction i JOIN post q ON q.id = i.post_id JOIN post p ON p.id = :post
+            WHERE i.actor_id = :owner AND i.kind = 4 AND (q.id = p.id OR q.thread_id = p.thread_id))""",
+)
+BELLS = sql(
+    "follow_bells",
+    """SELECT f.follower_id FROM follow f JOIN post p ON p.id = :post
+       WHERE f.followee_id = :author AND f.state = 1 AND f.follower_local = 1 AND f.notify = 1 AND (p.visibility <= 2
+         OR EXISTS (SELECT 1 FROM mention m WHERE m.post_id = p.id AND m.actor_id = f.follower_id))
+       ORDER BY f.id""",
 )
 _NOTES = f"""SELECT n.id, n.kind, n.from_id, n.post_id, n.created_at FROM notification n
        WHERE n.owner_id = :viewer AND n.id < :before AND n.id > :after
+         AND EXISTS (SELECT 1 FROM actor s WHERE s.id = n.from_id AND s.state < 2)
          AND (n.post_id IS NULL OR EXISTS (SELECT 1 FROM post p JOIN actor a ON a.id = p.author_id
              WHERE p.id = n.post_id AND {VISIBLE}))
          AND (:all_kinds = 1 OR n.kind IN :kinds[]) AND n.kind NOT IN :but[]"""
@@ -102,9 +116,8 @@ class Page:
     upwards: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a timeline: enough to find or make the rendered post."""
+class Entry(NamedTuple):
+    """One line of a timeline: enough to find or make the rendered post. A row as it comes from the store."""
 
     post_id: Id
     post_rev: int
@@ -150,13 +163,13 @@ def drop_author(tx: Tx, owner_id: Id, author_id: Id) -> None:
     tx.run(DROP_AUTHOR, owner=owner_id, author=author_id)
 
 
-def fill(tx: Tx, owner_id: Id, author_id: Id, limit: int = 40) -> None:
+def fill(tx: Tx, owner_id: Id, author_id: Id, *, boosts: bool = True, limit: int = 40) -> None:
     """Put an author's newest posts into one home timeline (after a follow was accepted)."""
-    tx.run(FILL_HOME, owner=owner_id, author=author_id, limit=limit)
+    tx.run(FILL_HOME, owner=owner_id, author=author_id, boosts=int(boosts), limit=limit)
 
 
 def _entries(rows: list[Row], upwards: bool) -> list[Entry]:
-    entries = [Entry(*row) for row in rows]
+    entries = [Entry._make(row) for row in rows]
     return entries[::-1] if upwards else entries
 
 
@@ -167,12 +180,14 @@ def home(tx: Tx, viewer: Id, page: Page) -> list[Entry]:
     return _entries(rows, page.upwards)
 
 
-def public(tx: Tx, viewer: Id, page: Page, *, local: bool) -> list[Entry]:
-    """A page of the public timeline (everything public that this instance knows, or local posts only)."""
-    if local:
+def public(tx: Tx, viewer: Id, page: Page, *, local: bool | None = None) -> list[Entry]:
+    """A page of the public timeline: everything public that this instance knows, or only what is (not) local."""
+    if local is None:
+        query = PUBLIC_PAGE_UP if page.upwards else PUBLIC_PAGE
+    elif local:
         query = LOCAL_PAGE_UP if page.upwards else LOCAL_PAGE
     else:
-        query = PUBLIC_PAGE_UP if page.upwards else PUBLIC_PAGE
+        query = REMOTE_PAGE_UP if page.upwards else REMOTE_PAGE
     rows = tx.all(query, viewer=viewer, before=page.before, after=page.after, limit=page.limit, now=tx.now)
     return _entries(rows, page.upwards)
 
@@ -182,17 +197,23 @@ def entries_of(tx: Tx, post_ids: Iterable[Id]) -> list[Entry]:
     wanted = list(post_ids)
     if not wanted:
         return []
-    found = {row[0]: Entry(*row) for row in tx.all(REVISIONS, ids=wanted)}
+    found = {row[0]: Entry._make(row) for row in tx.all(REVISIONS, ids=wanted)}
     return [found[i] for i in wanted if i in found]
 
 
 def notify(tx: Tx, owner: Id, kind: str, source: Id, post: Id | None = None) -> None:
     """Write a notification for the local person ``owner``, unless they block or mute ``source`` or it exists."""
-    if owner == source or tx.one(NOTIFY_WANTED, owner=owner, source=source, now=tx.now) is None:
+    if owner == source or tx.one(NOTIFY_WANTED, owner=owner, source=source, post=post, now=tx.now) is None:
         return
     ident = tx.new_id()
     if tx.run(NOTIFY, id=ident, owner=owner, kind=kind, source=source, post=post, now=tx.now):
         tx.notify(Notified(owner, ident))
+
+
+def ring_bells(tx: Tx, post: Id, author: Id) -> None:
+    """Notify the local followers that want to hear of each post of ``author``."""
+    for (owner,) in tx.all(BELLS, author=author, post=post):
+        notify(tx, owner, "status", author, post)
 
 
 def withdraw(tx: Tx, owner: Id, kind: str, source: Id, post: Id | None = None) -> None:

@@ -73,7 +73,8 @@ def key_pair(number: int) -> KeyPair:
 def config_for(folder: Path, domain: str, partners: Iterable[str | dict[str, Any]] = (), **tables: Any) -> Config:
     """A configuration in ``folder``. Partners are domains, or tables of terms; ``tables`` are sections' keys."""
     lines = ["[server]", f'domain = "{domain}"', *_keys(tables.get("server", {}))]
-    lines += ["[database]", f'url = "sqlite:///{folder}/{domain}.db"']
+    database = {"url": f"sqlite:///{folder}/{domain}.db"} | tables.get("database", {})
+    lines += ["[database]", *_keys(database)]
     for name in ("federation", "posts", "limits"):
         lines += [f"[{name}]", *_keys(tables.get(name, {}))]
     for partner in partners:
