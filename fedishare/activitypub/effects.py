@@ -39,7 +39,7 @@ from fedishare.model.actors import Actor, ActorKind, ActorState
 from fedishare.model.ids import Domain, Id, Iri
 from fedishare.model.outgoing import ForwardActivity
 from fedishare.model.partners import PeerHealth
-from fedishare.model.posts import Post, RemotePost, Visibility
+from fedishare.model.posts import Post, RemotePost
 from fedishare.services import accounts, governance, interactions, relations
 from fedishare.services import posts as post_services
 from fedishare.services.site import FetchActorJob, FetchPostJob, Site, dedup_of, federate, fetch
@@ -122,6 +122,8 @@ class Inbound:
     body: bytes
     """As it was received."""
     synchronisation: Synchronisation | None = None
+    first_for_long: bool = True
+    """Nothing came from that host within the last second, so its circuit may be open."""
 
 
 def record_and_apply(tx: Tx, site: Site, inbound: Inbound) -> Result:
@@ -132,7 +134,8 @@ def record_and_apply(tx: Tx, site: Site, inbound: Inbound) -> Result:
     # spec: R19 — the same activity has its effect once, through whichever inboxes it comes
     if not activities.record(tx, inbound.key, actor.iri, inbound.type, inbound.partner, inbound.rule, inbound.revision):
         return Result.DUPLICATE
-    _heard(tx, inbound.host)
+    if inbound.first_for_long:
+        _heard(tx, inbound.host)
     if tx.now - actor.fetched_at > STALE:
         # spec: R103 — a stale actor is read again when seen after a day
         fetch(tx, FetchActorJob(actor.iri))
@@ -224,14 +227,12 @@ def _receive(tx: Tx, site: Site, actor: Actor, remote: RemotePost, body: bytes) 
 def _forward(tx: Tx, actor: Actor, remote: RemotePost, reply: Post, body: bytes) -> None:
     """Inbox forwarding: a reply to a local post, addressed to that author's followers, goes on to them unchanged.
 
-    Only to followers at other hosts of the partner that it came from: what partner B wrote is never relayed to partner
-    C, and the reply's own host has it already. So this matters for partners with several hosts.
+    The outbox picks followers at other hosts of the partner that it came from, and nobody else: what partner B wrote is
+    never relayed to partner C, and the reply's own host has it already. So this is for partners with several hosts.
     """
     # spec: R118 — forwarded unchanged, and never from one partner to another
     answered = posts.by_id(tx, reply.in_reply_to_id) if reply.in_reply_to_id is not None else None
-    if answered is None or not answered.local or answered.reach.is_local or actor.domain is None or actor.host is None:
-        return
-    if remote.visibility is Visibility.DIRECT or not answered.reach.allows(actor.domain):
+    if answered is None or not answered.local or actor.host is None:
         return
     author = actors.by_id(tx, answered.author_id)
     if author is None or author.endpoints.followers not in (*remote.to, *remote.cc):

@@ -40,6 +40,8 @@ class Memory:
     instance_actor: Id | None = None
     backlog: int = 0
     backlog_at: Millis = Millis(0)
+    heard: dict[str, Millis] = field(default_factory=dict)
+    """When each partner's host last made us look at its circuit."""
     schemes: OrderedDict[str, tuple[str, Millis]] = field(default_factory=OrderedDict)
     """The signature scheme that worked at a host, and until when we take that for granted."""
     _flights: dict[str, asyncio.Task[Any]] = field(default_factory=dict)

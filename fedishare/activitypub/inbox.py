@@ -56,6 +56,7 @@ from fedishare.store.db import Tx
 from fedishare.store.jobs import Job
 
 HOUR = 3_600_000
+MAX_HEARD = 5_000
 _HINTS = frozenset(("Create", "Update", "Delete"))
 _SYNC = re.compile(r'\s*(collectionId|url|digest)\s*=\s*"([^"\\]{1,2048})"\s*(?:,|\Z)')
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -135,9 +136,21 @@ async def take_in(federation: Federation, arrival: Arrival) -> Result:
     inbound = Inbound(
         intent, arrival.actor_id, key, envelope.type, arrival.host, decision.partner.domain, decision.rule,
         decision.revision, arrival.body, _due(federation, envelope.actor, arrival.synchronisation),
+        _first_for_long(federation, arrival.host),
     )  # fmt: skip
     # spec: R24 — what needs the sender becomes a job in the same transaction
     return await instance.database.write(effects.record_and_apply, site, inbound)
+
+
+def _first_for_long(federation: Federation, host: Domain) -> bool:
+    """Whether the host's circuit is to be looked at: once a second is enough. Hosts are partners', so they are few."""
+    heard, now = federation.memory.heard, federation.instance.clock()
+    if abs(now - heard.get(host, 0)) < 1000:
+        return False
+    if len(heard) >= MAX_HEARD:
+        heard.clear()
+    heard[host] = now
+    return True
 
 
 def _key_of(body: bytes, now: int) -> str:

@@ -274,9 +274,8 @@ async def take_post(federation: Federation, document: Document, kind: str, depth
 
 def _put_post(tx: Tx, federation: Federation, author: Actor, remote: RemotePost, depth: int) -> Post | None:
     site = federation.instance.site
-    known = posts.by_iri(tx, remote.iri)
-    if known is not None:
-        return post_services.receive_edit(tx, site, author, remote) if known.author_id == author.id else None
+    if posts.by_iri(tx, remote.iri) is not None:
+        return post_services.receive_edit(tx, site, author, remote)  # NotAllowed unless it is the same author
     return post_services.receive(tx, site, author, remote, depth=depth)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -14,12 +16,14 @@ from fedishare.model import activities
 from fedishare.model.actors import ActorKind, ActorState, FollowState
 from fedishare.model.ids import Domain, Millis
 from fedishare.model.posts import LOCAL, PARTNERS, Poll, PollOption, Post, Reach, Visibility
+from fedishare.services import accounts
 from fedishare.services import relations as relation_services
 from fedishare.store import interactions, posts, relations
 from fedishare.store.interactions import Kind
 from fedishare.store.jobs import JobState
-from tests.support.builders import REPORTS, Us, follow, followed_by
+from tests.support.builders import REPORTS, Us, follow, followed_by, server
 from tests.support.clock import DAY, HOUR, Clock
+from tests.support.internet import PretendInternet
 from tests.support.peer import AS2, PUBLIC, PeerServer, Person
 
 
@@ -65,6 +69,10 @@ async def test_follow_is_accepted_and_undone(us: Us, peer: PeerServer, kind: str
     assert (answer["type"], answer["accepted"], answer["follow_iri"]) == ("answer", True, wanted["id"])
     assert (await us.actor(ana.iri)).followers_count == 1
     assert [n[0] for n in await us.notifications(ana)] == ["follow"]
+    # nobody follows the instance, or people who are not here
+    for target in (us.names.instance_actor(), us.names.actor("nobody"), peer.person("mia").id):
+        await took(peer, ben, peer.activity("Follow", ben, target))
+    assert len(await us.queued("federate")) == 1
     await took(peer, ben, peer.activity("Undo", ben, wanted))
     assert await follow_of(us, ben.id, ana.iri) is None
     assert (await us.actor(ana.iri)).followers_count == 0
@@ -339,7 +347,8 @@ async def test_delete_for_ever(us: Us, peer: PeerServer, form: str) -> None:
     ]
     for activity in again:
         await took(peer, ben, activity)
-    await us.settle()
+    await took(peer, ben, peer.activity("Announce", ben, us.names.post("ana", ana.id), to=[PUBLIC]))
+    assert await us.queued("fetch") == []  # nor do we go and look
     assert await us.find_post(ident) is None
     # Delete before Create: it was under way when it was deleted
     other = peer.create(ben, "overtaken")
@@ -371,6 +380,13 @@ async def test_a_boost_taken_back_while_its_post_is_read(us: Us, peer: PeerServe
     boost = peer.activity("Announce", ben, note["id"], to=[PUBLIC])
     await took(peer, ben, boost)
     await took(peer, ben, peer.activity("Undo", ben, boost["id"]))
+    await us.settle()
+    post = await us.find_post(note["id"])
+    assert post is not None and post.boosts_count == 0
+    # nor does one of somebody who was suspended meanwhile
+    note = peer.note(mia)
+    await took(peer, ben, peer.activity("Announce", ben, note["id"], to=[PUBLIC]))
+    await us.write(accounts.suspend, await us.actor(ben.id), "test")
     await us.settle()
     post = await us.find_post(note["id"])
     assert post is not None and post.boosts_count == 0
@@ -569,7 +585,15 @@ async def test_move(us: Us, peer: PeerServer, third: PeerServer) -> None:
     old.document["movedTo"] = new.id
     assert await move(old, new.id) == 202
     assert await moved() == (FollowState.ACCEPTED, None)  # the new one does not
+    del old.document["movedTo"]
     new.document["alsoKnownAs"] = [old.id]
+    assert await move(old, new.id) == 202
+    assert await moved() == (FollowState.ACCEPTED, None)  # the old one does not
+    old.document["movedTo"] = new.id
+    await us.write(accounts.suspend, await us.actor(new.id), "test")
+    assert await move(old, new.id) == 202
+    assert await moved() == (FollowState.ACCEPTED, None)  # nobody is led to somebody suspended
+    await us.write(accounts.restore, await us.actor(new.id), "test")
     assert await move(old, "https://evil.example/users/new") == 202
     assert await moved() == (FollowState.ACCEPTED, None)
     assert await move(old, new.id) == 202
@@ -628,6 +652,11 @@ async def test_a_group_relays_activities(us: Us, peer: PeerServer, third: PeerSe
     ben = await met(us, peer, "ben")
     await took(peer, ben, peer.activity("Announce", ben, third.create(carla), to=[PUBLIC]))
     assert await us.queued("apply") == []
+    # what cannot be read, about a post that is not its actor's
+    us.internet.forget()
+    await relay(third.activity("Create", carla, stranger.note(eve)))
+    await relay(third.activity("Create", carla, peer.note(ben)))
+    assert us.internet.to("evil.example") == [] and us.internet.to("peer.example") == []
     # a colleague's activity relayed as if it were carla's
     forged = third.activity("Like", carla, post.iri) | {"id": peer.new_id()}
     peer.documents[forged["id"].removeprefix("https://peer.example")] = forged
@@ -652,6 +681,12 @@ async def test_replies_are_forwarded_within_one_partner_only(us: Us, peer: PeerS
     (forward,) = await forwards()
     assert json.loads(forward["body"]) == reply
     assert (forward["post_id"], forward["origin_host"]) == (post.id, "peer.example")
+    # a reply to somebody else's post is none of our business
+    theirs = third.create(carla, "theirs")
+    await took(third, carla, theirs)
+    reply = peer.create(ben, "to carla's followers", inReplyTo=theirs["object"]["id"], cc=[carla.followers])
+    await took(peer, ben, reply)
+    assert len(await forwards()) == 1
 
 
 @pytest.mark.spec("R119")
@@ -680,9 +715,47 @@ async def test_followers_are_synchronised(us: Us, peer: PeerServer, clock: Clock
     await deliver("nonsense")
     await deliver("0" * 64, collection="https://third.example/users/x/followers")
     assert await us.queued("apply") == [] and await state() == both
+    carl = await us.person("carl")
     peer.documents[path]["orderedItems"] = [ana.iri]
+    await follow(us, carl, ben.id)  # under way to them while they counted
     await deliver(followers_digest([ana.iri]))
     assert await state() == (FollowState.ACCEPTED, None)
+    assert await follow_of(us, carl.iri, ben.id) is FollowState.ACCEPTED
+    header = f'collectionId="{ben.followers}", url="{peer.url(path)}", digest="{"0" * 64}"'
+    reads = len(peer.requests)
+    await peer.deliver(ben, peer.create(ben), headers={"collection-synchronization": header})
+    assert await us.queued("apply") == [] and len(peer.requests) == reads  # at most once a minute
+
+
+@pytest.mark.spec("R119")
+async def test_a_list_that_was_cut_says_nothing_about_who_is_missing(tmp_path: Path, internet: PretendInternet) -> None:
+    async with server(tmp_path, internet, limits={"collection_items": 2}) as us:
+        peer, clock = PeerServer(internet, "peer.example", us), us.clock
+        ana, ben = await us.person("ana"), await met(us, peer)
+        await follow(us, ana, ben.id)
+        clock.forward(HOUR)
+        others = [f"https://ours.example/users/x{number}" for number in range(3)]
+        path = "/users/ben/followers_synchronization"
+        peer.documents[path] = {"@context": AS2, "id": peer.url(path), "type": "OrderedCollection", "items": others}
+        header = f'collectionId="{ben.followers}", url="{peer.url(path)}", digest="{"0" * 64}"'
+        await peer.deliver(ben, peer.create(ben), headers={"collection-synchronization": header})
+        assert len(await us.queued("apply")) == 1
+        await us.settle()
+        assert await follow_of(us, ana.iri, ben.id) is FollowState.ACCEPTED
+
+
+async def test_who_was_suspended_meanwhile_has_no_effect(us: Us, peer: PeerServer) -> None:
+    """The state is looked at again inside the transaction, also when the key was still kept."""
+    ben = await met(us, peer)
+    actor = await us.actor(ben.id)
+    flag = activities.ReportContent(None, ((await us.person("ana")).iri,), "x")
+    inbound = effects.Inbound(flag, actor.id, "k", "Flag", Domain(ben.host), Domain(ben.host), "partner", 1, b"")
+    assert await us.write(effects.record_and_apply, us.site, inbound) is effects.Result.APPLIED
+    assert await us.write(effects.record_and_apply, us.site, inbound) is effects.Result.DUPLICATE
+    await us.write(accounts.suspend, actor, "test")
+    again = replace(inbound, key="k2")
+    assert await us.write(effects.record_and_apply, us.site, again) is effects.Result.NOTHING
+    assert len(await us.rows(REPORTS)) == 1
 
 
 def test_every_intent_has_an_effect() -> None:

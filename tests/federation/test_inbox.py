@@ -12,13 +12,13 @@ import msgspec
 import pytest
 
 from fedishare.guard import Held
-from fedishare.model.actors import ActorState
-from fedishare.model.ids import Millis
+from fedishare.model.actors import ActorKey, ActorState
+from fedishare.model.ids import Iri, Millis
 from fedishare.model.partners import PeerHealth
 from fedishare.services import accounts
 from fedishare.store import actors, jobs
 from fedishare.store.jobs import JobState
-from tests.support.builders import HOLDS, INBOUND, Us, follow, rsa_key, server
+from tests.support.builders import HOLDS, INBOUND, REPORTS, Us, follow, rsa_key, server
 from tests.support.clock import DAY, HOUR, MINUTE, Clock
 from tests.support.internet import PretendInternet, call_asgi
 from tests.support.peer import AS2, PUBLIC, SIGN, TYPE, PeerServer
@@ -66,6 +66,8 @@ async def test_strangers_cost_nothing(
     for host in ("sub.peer.example", "evilpeer.example", "ours.example"):
         answer = await peer.deliver(ben, peer.create(ben), key_id=f"https://{host}/users/ben#main-key")
         assert answer.status == 403
+    # a partner's signature that cannot be good sends us nowhere either
+    assert (await peer.deliver(ben, peer.create(ben), at=us.clock.now - DAY)).status == 401
     assert await us.counts() == before
     assert internet.sent == []
     assert internet.dns_lookups == []
@@ -171,8 +173,15 @@ async def test_nobody_speaks_for_somebody_else(us: Us, peer: PeerServer, third: 
     assert (await peer.deliver(mallory, peer.create(ben))).status == 401
     foreign = peer.activity("Create", mallory, peer.note(mallory) | {"attributedTo": ben.id})
     await peer.deliver(mallory, foreign)
-    like = third.activity("Like", carla, "https://ours.example/users/ana/statuses/1")
-    assert (await peer.deliver(mallory, like)).status == 401
+    elsewhere = [
+        third.activity("Like", carla, "https://ours.example/users/ana/statuses/1"),
+        third.activity("Like", carla, third.note(carla)["id"]),
+        third.activity("Create", carla, peer.note(mallory)["id"]),
+        third.activity("Delete", carla, "https://evil.example/notes/1"),
+    ]
+    for activity in elsewhere:
+        assert (await peer.deliver(mallory, activity)).status == 401
+    assert await us.queued("apply") == []
     other_id = peer.create(mallory) | {"id": "https://third.example/activities/1"}
     assert (await peer.deliver(mallory, other_id)).status == 400
     ours = peer.create(mallory) | {"id": us.names.activity("ana", "likes", (await us.person("ana")).id)}
@@ -199,6 +208,17 @@ async def test_a_key_counts_only_if_its_owner_lists_it(us: Us, peer: PeerServer)
     }]  # fmt: skip
     await peer.deliver(mallory, peer.create(mallory))
     assert (await peer.deliver(mallory, peer.create(ben), key_id=ben.key_id)).status == 401
+    assert (await peer.deliver(ben, peer.create(ben))).status == 202
+
+
+@pytest.mark.spec("R6")
+async def test_a_stored_key_of_another_partner_does_not_count(us: Us, peer: PeerServer, third: PeerServer) -> None:
+    """Cannot happen, because keys are stored from their owner's origin only; looked at all the same."""
+    ben, carla = peer.person("ben"), third.person("carla")
+    assert (await third.deliver(carla, third.create(carla))).status == 202
+    stray = ActorKey(peer.url("/keys/9"), Iri(carla.id), "rsa", carla.key.public().pem())
+    await us.write(actors.put_keys, (await us.actor(carla.id)).id, (stray,))
+    assert (await third.deliver(carla, third.create(carla), key_id=stray.key_id)).status == 403
     assert (await peer.deliver(ben, peer.create(ben))).status == 202
 
 
@@ -291,6 +311,7 @@ async def test_an_activity_counts_once_through_all_doors(us: Us, peer: PeerServe
     for _ in range(3):
         assert (await peer.deliver(ben, flag)).status == 202
     assert [row[0] for row in await us.rows(INBOUND)].count("Flag") == 1
+    assert len(await us.rows(REPORTS)) == 1
 
 
 @pytest.mark.spec("R24")
@@ -378,7 +399,10 @@ async def test_the_farewell_of_somebody_unknown_is_dropped(us: Us, peer: PeerSer
         assert (await peer.deliver(ben, peer.activity("Delete", ben, ben.id))).status == 202
         assert (await peer.deliver(ben, peer.activity("Delete", ben, carl.id))).status == 401
         assert (await peer.deliver(ben, peer.create(ben))).status == 401
-    assert (await us.counts())[:4] == (2 - 1, 0, 0, 0)
+        assert (await peer.deliver(ben, peer.activity("Block", ben, ben.id))).status == 401
+        alien = peer.activity("Delete", ben, "https://third.example/users/x", actor="https://third.example/users/x")
+        assert (await peer.deliver(ben, alien)).status == 401
+    assert (await us.counts())[1:4] == (0, 0, 0)
     # of somebody known it is verified with the key that we keep, and obeyed
     create = peer.create(carl)
     assert (await peer.deliver(carl, create)).status == 202
@@ -390,8 +414,13 @@ async def test_the_farewell_of_somebody_unknown_is_dropped(us: Us, peer: PeerSer
         assert (await peer.deliver(carl, farewell)).status == 202
     assert await us.find_post(create["object"]["id"]) is None
     assert (await us.actor(carl.id)).state is ActorState.DELETED
-    assert (await peer.deliver(carl, peer.create(carl))).status == 202  # nothing brings it back
+    # nothing brings it back: what it sends is dropped, and it reads nothing
+    assert (await peer.deliver(carl, peer.create(carl))).status == 202
+    hint = peer.activity("Create", carl, "https://third.example/notes/1", actor="https://third.example/users/x")
+    assert (await peer.deliver(carl, hint)).status == 202
+    assert (await peer.fetch(carl, us.names.actor("ana"))).status == 403
     assert (await us.counts())[2] == 0
+    assert await us.queued("apply") == []
 
 
 @pytest.mark.spec("R49")
@@ -562,6 +591,8 @@ async def test_a_forwarded_activity_with_a_proof_is_believed(us: Us, peer: PeerS
     for make in bad:
         assert (await peer.deliver(ben, make())).status == 401
     assert (await us.counts())[1:] == before[1:]
+    await us.write(accounts.suspend, await us.actor(carla.id), "test")
+    assert (await peer.deliver(ben, third.prove(third.create(carla), carla))).status == 403
 
 
 @pytest.mark.spec("R63")
@@ -594,10 +625,28 @@ async def test_a_forwarded_activity_without_proof_is_a_hint(us: Us, peer: PeerSe
     assert (await peer.deliver(ben, delete)).status == 202
     await us.settle()
     assert await us.find_post(post.iri) is not None
+    for number, status in enumerate((404, 403, 500)):  # which may also mean "not for you", or "not now"
+        third.statuses["/notes/1"] = status
+        assert (await peer.deliver(ben, delete | {"id": third.url(f"/again/{number}")})).status == 202
+        await us.settle()
+        assert await us.find_post(post.iri) is not None
+    rows = await us.database.read(jobs.listing, state=JobState.QUEUED)
+    await us.write(jobs.move, rows[0].id, JobState.CANCELLED, [JobState.QUEUED])
     third.statuses["/notes/1"] = 410
     assert (await peer.deliver(ben, delete | {"id": third.new_id()})).status == 202
     await us.settle()
     assert await us.find_post(post.iri) is None
+
+
+@pytest.mark.spec("R49")
+async def test_hints_are_limited(tmp_path: Path, internet: PretendInternet) -> None:
+    async with server(
+        tmp_path, internet, partners=["peer.example", "third.example"], limits={"key_fetch_rate": 2}
+    ) as us:
+        peer, third = PeerServer(internet, "peer.example", us), PeerServer(internet, "third.example", us)
+        ben, carla = peer.person("ben"), third.person("carla")
+        answers = [await peer.deliver(ben, third.create(carla)) for _ in range(3)]
+        assert [answer.status for answer in answers] == [202, 202, 429]
 
 
 async def test_the_body_is_kept_as_it_came(us: Us, peer: PeerServer) -> None:

@@ -177,6 +177,8 @@ async def test_a_handle_becomes_an_actor(us: Us, peer: PeerServer, stranger: Pee
     found = await resolve(us.federation, Handle("ben", Domain("peer.example")))
     assert (found.iri, found.name, found.domain) == (ben.id, "ben", "peer.example")
     await fails(resolve(us.federation, Handle("nobody", Domain("peer.example"))), NotFound)
+    peer.handles["alias@peer.example"] = ("acct:alias@peer.example", ben.id)
+    await fails(resolve(us.federation, Handle("alias", Domain("peer.example"))), BadDocument, "calls itself @ben")
     asked = len(us.internet.sent)
     assert (await resolve(us.federation, Handle("BEN", Domain("peer.example")))).id == found.id
     assert len(us.internet.sent) == asked  # known
@@ -239,10 +241,15 @@ async def test_a_handle_on_another_domain_is_checked_back(tmp_path: Path, intern
             ("acct:mia@evil.example", {}),  # a stranger's
             ("acct:mia@social.lab.example", {"webfinger": "mia@third.example"}),
             ("acct:mia@social.lab.example", {"webfinger": "mia@lab.example"}),  # which does not know her
+            ("acct:mia@social.lab.example", {"webfinger": "boss2@lab.example"}),  # another name
             ("nonsense", {"webfinger": 7}),
+            ("acct:mia@lab.example", {}),  # where mia is somebody else
         ]
+        home.handles["boss2@lab.example"] = ("acct:boss2@lab.example", mia.id)
         third.handles["mia@third.example"] = ("acct:mia@third.example", mia.id)
         for subject, fields in table:
+            if subject == "acct:mia@lab.example":
+                home.handles["mia@lab.example"] = (subject, boss.id)
             social.handles["mia@social.lab.example"] = (subject, mia.id)
             mia.document.pop("webfinger", None)
             mia.document.update(fields)
@@ -279,7 +286,8 @@ async def test_an_actor_is_read_again(us: Us, peer: PeerServer, clock: Clock) ->
     assert (await resolver.resolve_handle(us.federation, handle)).profile.display_name == "Benjamin"
     # nothing brings a deleted one back
     await us.write(accounts.erase, await us.actor(ben.id))
-    assert (await resolver.fetch_actor(us.federation, iri(ben.id))).state is ActorState.DELETED
+    left = await resolver.fetch_actor(us.federation, iri(ben.id))
+    assert (left.state, left.profile.display_name) == (ActorState.DELETED, "")
     await fails(resolver.resolve_handle(us.federation, handle), NotFound)
 
 
