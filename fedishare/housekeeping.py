@@ -119,7 +119,10 @@ class Housekeeping:
     # the duties
 
     async def look(self) -> None:
-        """See whether another process changed something: partners, accounts and keys, or the queue."""
+        """See whether another process changed something: partners, accounts and keys, or the queue; and whether a
+        fault of the database is over."""
+        if self._database.trouble is not None:
+            await self._database.probe()
         if self._database.dialect == "sqlite":
             if await self._database.changed_elsewhere():
                 # There are no notices between processes, so everybody here is told that some may be missing.

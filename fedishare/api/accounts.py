@@ -9,7 +9,8 @@ import msgspec
 
 from fedishare.activitypub import resolver
 from fedishare.api import entities
-from fedishare.api.http import Api, Params, page_of, paged, params, parse_id
+from fedishare.api.http import Api, Params, Preferences, page_of, paged, params, parse_id
+from fedishare.api.rendering import Renderer
 from fedishare.api.statuses import handle_of, own
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Handler
@@ -27,14 +28,6 @@ from fedishare.text import clean_text, compose_html
 
 MAX_NAME, MAX_NOTE, MAX_FIELDS, MAX_FIELD = 30, 500, 4, 255
 ROLE_BITS = {"admin": "1", "moderator": "16", "operator": "0", "security": "0", "auditor": "0", "member": "0"}
-
-
-class Preferences(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a person chose for new posts, as stored with the credential."""
-
-    privacy: str = ""
-    sensitive: bool = False
-    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +158,8 @@ class Accounts:
 
         def read(tx: Tx) -> list[msgspec.Raw]:
             found = actors.by_ids(tx, idents)
-            return self.api.renderer.accounts(tx, [found[i] for i in idents if i in found])
+            shown = [found[i] for i in idents if i in found and found[i].state < 2]
+            return self.api.renderer.accounts(tx, [a for a in shown if a.name != actors.INSTANCE_ACTOR])
 
         return json_answer(await self.api.database.read(read))
 
@@ -305,11 +299,12 @@ class Accounts:
         idents = [parse_id(text) for text in found.texts("status_ids")[:100]]
         comment, forward = clean_text(found.text("comment"))[:1000], found.flag("forward")
 
-        def write(tx: Tx) -> tuple[Id, bytes]:
+        def write(tx: Tx, renderer: Renderer) -> tuple[Id, bytes]:
+            known = _known(tx, target)
             made = governance.report(tx, own(tx, call.me.id), target, idents, comment, forward)
-            return made, self._account(tx, target)
+            return made, renderer.account(tx, known)
 
-        made, account = await self.api.database.write(write)
+        made, account = await self.api.write_shown(write)
         return json_answer(
             {
                 "id": str(made), "action_taken": False, "action_taken_at": None, "category": "other",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -18,12 +19,15 @@ from fedishare.api.rendering import Renderer
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.model.activities import ActorChanged, TokenRevoked
 from fedishare.model.actors import Viewer
-from fedishare.model.errors import BadInput, BadRequest, NotFound
+from fedishare.model.errors import BadInput, BadRequest, NotFound, Unavailable
 from fedishare.model.ids import Id, Millis
 from fedishare.services import accounts
 from fedishare.store import credentials
-from fedishare.store.db import NoticesLost
+from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.timelines import Page
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MAX_ID = 2**63 - 1
 MAX_TOKENS_KEPT = 5_000
@@ -44,13 +48,27 @@ class Api:
         self.site = federation.instance.site
         self.renderer = Renderer(self.site)
         self._viewers: OrderedDict[str, tuple[Viewer, Millis]] = OrderedDict()
+        self._forgotten = 0
         self.database.on_notice(self._forget)
+
+    async def write_shown(self, fn: Callable[Concatenate[Tx, Renderer, P], R], /, *args: P.args, **kw: P.kwargs) -> R:
+        """Run a change that answers with what it rendered; the fragments are kept once it is committed."""
+
+        def run(tx: Tx) -> tuple[R, Renderer]:
+            draft = self.renderer.draft()
+            return fn(tx, draft, *args, **kw), draft
+
+        result, draft = await self.database.write(run)
+        self.renderer.keep(draft)
+        return result
 
     def _forget(self, notice: object) -> None:
         # One revocation path: whatever ends a token, a session or an account ends what is kept of it here.
         if isinstance(notice, (TokenRevoked, NoticesLost)):
+            self._forgotten += 1
             self._viewers.clear()
         elif isinstance(notice, ActorChanged):
+            self._forgotten += 1
             for key in [k for k, v in self._viewers.items() if v[0].id == notice.actor_id]:
                 del self._viewers[key]
 
@@ -66,15 +84,27 @@ class Api:
         kept = self._viewers.get(hashed)
         if kept is not None and now < kept[1]:
             return kept[0]
+        forgotten = self._forgotten
         viewer = await self.database.read_fast(credentials.viewer, hashed)
         if viewer is None:
             return None
-        await self.database.write(accounts.touch, viewer.id, viewer.token_id)
+        with contextlib.suppress(Unavailable):  # what may be read can be read from a full disk, too
+            await self.database.write(accounts.touch, viewer.id, viewer.token_id)
+        if forgotten != self._forgotten:
+            return viewer  # something was revoked meanwhile, perhaps this token: ask again the next time
         # Expiry is asked again within the minute; revocation comes as a notice.
         self._viewers[hashed] = (viewer, Millis(now + 60_000))
         if len(self._viewers) > MAX_TOKENS_KEPT:
             self._viewers.popitem(last=False)
         return viewer
+
+
+class Preferences(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person chose for new posts, as stored with the credential."""
+
+    privacy: str = ""
+    sensitive: bool = False
+    language: str | None = None
 
 
 class Params:
@@ -209,6 +239,9 @@ async def _from_multipart(call: Call, body: bytes) -> list[tuple[str, Any]]:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:
         raise BadRequest(f"the body cannot be read as multipart: {error}") from error
+    for name, value in form.multi_items():
+        if not isinstance(value, str):
+            raise BadInput(f"{name[:40]}: uploads are not available on this server", path=name)
     return list(form.multi_items())
 
 

@@ -2,13 +2,19 @@
 
 A fragment is made once per (row, revision): revisions grow with every change that shows, so a kept fragment is right
 as long as its key is found, in any process. What differs by viewer (favourited, boosted, votes) is written behind it.
+
+Only what is committed is kept: a transaction may be undone or run again, and the next one would give the same
+revision to something else. Inside ``Database.write`` use a `Renderer.draft`, and `Renderer.keep` it after the commit.
+Reads run in several threads at once, so each page holds on to its own fragments; another thread may drop them.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -27,6 +33,8 @@ MAX_ACCOUNTS = 4_000
 _encode = msgspec.json.Encoder().encode
 
 _Key = tuple[Id, int, int]
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +59,56 @@ _OWN_FLAGS = [_flags(mask, True) for mask in range(32)]
 class Renderer:
     """The kept fragments of one instance."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, behind: Renderer | None = None) -> None:
         self._site = site
+        self._behind = behind
         self._statuses: OrderedDict[_Key, _Fragment] = OrderedDict()
         self._accounts: OrderedDict[tuple[Id, int], bytes] = OrderedDict()
+
+    def draft(self) -> Renderer:
+        """A renderer for one transaction that changes something: it uses what is kept here, and keeps its own apart."""
+        return Renderer(self._site, self)
+
+    def keep(self, draft: Renderer) -> None:
+        """The transaction of ``draft`` is committed: what it rendered is right for everybody."""
+        for key, fragment in draft._statuses.items():
+            self._put(self._statuses, key, fragment, MAX_STATUSES)
+        for account_key, body in draft._accounts.items():
+            self._put(self._accounts, account_key, body, MAX_ACCOUNTS)
+
+    @staticmethod
+    def _put(kept: OrderedDict[_K, _V], key: _K, value: _V, most: int) -> None:
+        kept[key] = value
+        if len(kept) > most:
+            with contextlib.suppress(KeyError):  # another thread was faster
+                kept.popitem(last=False)
+
+    def _kept(self, key: _Key) -> _Fragment | None:
+        found = self._statuses.get(key)
+        return self._behind._statuses.get(key) if found is None and self._behind is not None else found
 
     # Accounts
 
     def account(self, tx: Tx, actor: Actor) -> bytes:
         """An Account as JSON."""
+        if actor.profile.moved_to is not None:
+            # It shows another actor, whose revision is not in the key; there are few of them.
+            return self._moved(tx, actor)
         key = (actor.id, actor.rev)
-        kept = self._accounts.get(key)
-        if kept is None:
-            moved = None
-            if actor.profile.moved_to is not None:
-                target = actors.by_iri(tx, actor.profile.moved_to)
-                if target is not None and target.id != actor.id and target.profile.moved_to is None:
-                    moved = msgspec.Raw(_encode(entities.account(target, self._site.names.origin)))
-            kept = _encode(entities.account(actor, self._site.names.origin, moved=moved))
-            self._accounts[key] = kept
-            if len(self._accounts) > MAX_ACCOUNTS:
-                self._accounts.popitem(last=False)
-        return kept
+        found = self._accounts.get(key)
+        if found is None and self._behind is not None:
+            found = self._behind._accounts.get(key)
+        if found is None:
+            found = _encode(entities.account(actor, self._site.names.origin))
+            self._put(self._accounts, key, found, MAX_ACCOUNTS)
+        return found
+
+    def _moved(self, tx: Tx, actor: Actor) -> bytes:
+        target = actors.by_iri(tx, actor.profile.moved_to or "")
+        moved = None
+        if target is not None and target.id != actor.id and target.state < 2 and target.profile.moved_to is None:
+            moved = msgspec.Raw(self.account(tx, target))
+        return _encode(entities.account(actor, self._site.names.origin, moved=moved))
 
     def accounts(self, tx: Tx, found: Iterable[Actor]) -> list[msgspec.Raw]:
         """Several Accounts."""
@@ -82,19 +118,28 @@ class Renderer:
 
     def page(self, tx: Tx, entries: Sequence[Entry], viewer: Id) -> list[bytes]:
         """Statuses for one viewer, in the order of ``entries``. The viewer must be allowed to see each of them."""
+        return [body for _, body in self.pairs(tx, entries, viewer)]
+
+    def pairs(self, tx: Tx, entries: Sequence[Entry], viewer: Id) -> list[tuple[Id, bytes]]:
+        """The same with each post's id; posts that are deleted at this moment are left out."""
         boosted = [e.boost_of_id for e in entries if e.boost_of_id is not None]
         originals = {e.post_id: e for e in timelines.entries_of(tx, boosted)} if boosted else {}
         shown = {e.boost_of_id or e.post_id for e in entries}
-        self._make_missing(tx, [*entries, *originals.values()])
+        fragments = self._fragments(tx, [*entries, *originals.values()])
         marks = _Marks(interactions.flags(tx, viewer, shown), interactions.boosted(tx, viewer, shown))
         result = []
         for entry in entries:
+            fragment = fragments.get(entry.post_id)
+            if fragment is None:
+                continue
             if entry.boost_of_id is None:
-                result.append(self._one(tx, entry, viewer, marks))
-            elif (original := originals.get(entry.boost_of_id)) is not None:
-                outer = self._statuses[_key(entry)].body
+                result.append((entry.post_id, _one(tx, entry, fragment, viewer, marks)))
+                continue
+            original, inner = originals.get(entry.boost_of_id), fragments.get(entry.boost_of_id)
+            if original is not None and inner is not None:
                 flags = marks.of(original.post_id, own=False)
-                result.append(outer + flags + b',"poll":null,"reblog":' + self._one(tx, original, viewer, marks) + b"}")
+                body = _one(tx, original, inner, viewer, marks)
+                result.append((entry.post_id, fragment.body + flags + b',"poll":null,"reblog":' + body + b"}"))
         return result
 
     def visible_posts(self, tx: Tx, idents: Iterable[Id], viewer: Id) -> list[bytes]:
@@ -110,25 +155,27 @@ class Renderer:
         found = self.visible_posts(tx, [ident], viewer)
         return found[0] if found else None
 
-    def _one(self, tx: Tx, entry: Entry, viewer: Id, marks: _Marks) -> bytes:
-        fragment = self._statuses[_key(entry)]
-        flags = marks.of(entry.post_id, own=entry.author_id == viewer)
-        if fragment.poll is None:
-            return fragment.body + flags + b',"poll":null,"reblog":null}'
-        poll = poll_json(tx, fragment.poll, viewer)
-        return fragment.body + flags + b',"poll":' + poll + b',"reblog":null}'
-
-    def _make_missing(self, tx: Tx, entries: Iterable[Entry]) -> None:
-        missing = [e for e in entries if _key(e) not in self._statuses]
-        if not missing:
-            return
-        found = posts.by_ids(tx, [e.post_id for e in missing])
-        people = actors.by_ids(tx, [e.author_id for e in missing])
-        for entry in missing:
-            post, author = found[entry.post_id], people[entry.author_id]
-            self._statuses[_key(entry)] = self._fragment(tx, post, author)
-        while len(self._statuses) > MAX_STATUSES:
-            self._statuses.popitem(last=False)
+    def _fragments(self, tx: Tx, entries: Iterable[Entry]) -> dict[Id, _Fragment]:
+        found: dict[Id, _Fragment] = {}
+        missing = []
+        for entry in entries:
+            kept = self._kept(_key(entry))
+            if kept is None:
+                missing.append(entry)
+            else:
+                found[entry.post_id] = kept
+        if missing:
+            rows = posts.by_ids(tx, [e.post_id for e in missing])
+            people = actors.by_ids(tx, [e.author_id for e in missing])
+            for entry in missing:
+                post, author = rows.get(entry.post_id), people.get(entry.author_id)
+                if post is None or author is None:
+                    continue
+                made = found[entry.post_id] = self._fragment(tx, post, author)
+                # Under the revisions that were rendered: they may be newer than those of the entry.
+                if author.profile.moved_to is None:
+                    self._put(self._statuses, (post.id, post.rev, author.rev), made, MAX_STATUSES)
+        return found
 
     def _fragment(self, tx: Tx, post: Post, author: Actor) -> _Fragment:
         content = post.content
@@ -172,6 +219,13 @@ class _Marks:
                 | (16 if Kind.PIN in done else 0)
             )
         return _OWN_FLAGS[mask] if own else _FLAGS[mask]
+
+
+def _one(tx: Tx, entry: Entry, fragment: _Fragment, viewer: Id, marks: _Marks) -> bytes:
+    flags = marks.of(entry.post_id, own=entry.author_id == viewer)
+    if fragment.poll is None:
+        return fragment.body + flags + b',"poll":null,"reblog":null}'
+    return fragment.body + flags + b',"poll":' + poll_json(tx, fragment.poll, viewer) + b',"reblog":null}'
 
 
 def poll_json(tx: Tx, post: Post, viewer: Id) -> bytes:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from fedishare.activitypub import resolver
 from fedishare.api import entities
-from fedishare.api.http import Api, Params, page_of, paged, params, parse_id
-from fedishare.api.rendering import json_list, poll_json
+from fedishare.api.http import Api, Params, Preferences, page_of, paged, params, parse_id
+from fedishare.api.rendering import Renderer, json_list, poll_json
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Handler
 from fedishare.model.actors import Actor
@@ -21,7 +21,7 @@ from fedishare.model.posts import LOCAL, PARTNERS, Draft, Poll, PollOption, Post
 from fedishare.policy.facts import DeliveryFacts
 from fedishare.services import audience, interactions
 from fedishare.services import posts as post_services
-from fedishare.store import actors, posts
+from fedishare.store import actors, credentials, posts
 from fedishare.store import interactions as interaction_store
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
@@ -29,6 +29,8 @@ from fedishare.text import scan
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 300, 30 * 86400
 MAX_KEY = 500
+MAX_LANGUAGE = 35
+_ABSENT = {"media_ids": "media uploads", "scheduled_at": "scheduled posts", "quoted_status_id": "quotes"}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*\Z")
 _encode = msgspec.json.Encoder().encode
 
@@ -39,6 +41,37 @@ def own(tx: Tx, viewer: Id) -> Actor:
     if actor is None:
         raise NotFound("Record not found")
     return actor
+
+
+def _rendered(tx: Tx, renderer: Renderer, post: Post, viewer: Id) -> bytes:
+    found = renderer.visible_post(tx, post.id, viewer)
+    if found is None:
+        raise NotFound("Record not found")
+    return found
+
+
+def _visibility(found: Params) -> Visibility | None:
+    word = found.text("visibility")
+    visibility = Visibility.from_word(word) if word else None
+    if word and visibility is None:
+        raise BadInput("Validation failed: Visibility is not included in the list", path="visibility")
+    return visibility
+
+
+def _with_preferences(tx: Tx, viewer: Id, draft: Draft) -> Draft:
+    """Fill in what the person chose for new posts and the app did not say."""
+    if draft.visibility is not None and draft.language is not None:
+        return draft
+    kept = credentials.get(tx, viewer)
+    if kept is None or kept.settings == "{}":
+        return draft
+    chosen = msgspec.json.decode(kept.settings, type=Preferences)
+    return replace(
+        draft,
+        visibility=draft.visibility if draft.visibility is not None else Visibility.from_word(chosen.privacy),
+        sensitive=draft.sensitive or chosen.sensitive,
+        language=draft.language or chosen.language,
+    )
 
 
 def read_reach(found: Params, *, development: bool) -> Reach | None:
@@ -58,15 +91,14 @@ def read_reach(found: Params, *, development: bool) -> Reach | None:
 
 def read_draft(found: Params, now: Millis, *, development: bool, app_name: str | None) -> Draft:
     """What a post or edit request asks for. Raises `BadInput`."""
-    word = found.text("visibility")
-    visibility = Visibility.from_word(word) if word else None
-    if word and visibility is None:
-        raise BadInput("Validation failed: Visibility is not included in the list", path="visibility")
+    visibility = _visibility(found)
     language = found.text("language") or None
-    if language is not None and not _LANGUAGE.match(language):
+    if language is not None and (len(language) > MAX_LANGUAGE or not _LANGUAGE.match(language)):
         raise BadInput("Validation failed: Language is not a language code", path="language")
-    if found.texts("media_ids"):
-        raise BadInput("Validation failed: media uploads are not available on this server", path="media_ids")
+    # What would change the meaning of a post is refused, not ignored.
+    for name, what in _ABSENT.items():
+        if any(text.strip() for text in found.texts(name)):
+            raise BadInput(f"Validation failed: {what} are not available on this server", path=name)
     return Draft(
         text=found.text("status"),
         visibility=visibility,
@@ -109,30 +141,33 @@ class Statuses:
         key = call.headers.get("idempotency-key") or None
         if key is not None and len(key) > MAX_KEY:
             raise BadInput(f"Idempotency-Key has {len(key)} characters; at most {MAX_KEY} are taken")
-        await self._resolve_named(draft)
-        return Answer(await api.database.write(self._publish, viewer.id, draft, key))
+        await self._resolve_named(viewer.id, draft)
+        return Answer(await api.write_shown(self._publish, viewer.id, draft, key))
 
-    def _publish(self, tx: Tx, viewer: Id, draft: Draft, key: str | None) -> bytes:
+    def _publish(self, tx: Tx, renderer: Renderer, viewer: Id, draft: Draft, key: str | None) -> bytes:
+        draft = _with_preferences(tx, viewer, draft)
         made = post_services.publish(tx, self.api.site, own(tx, viewer), draft, key=key)
-        found = self.api.renderer.visible_post(tx, made.post.id, viewer)
-        if found is None:
-            raise NotFound("Record not found")
+        found = _rendered(tx, renderer, made.post, viewer)
         if not made.unreached and not made.narrowed:
             return found
         # The author is told what stayed plain text, and what was narrowed.
         notes = {"unreached": [{"acct": a, "reason": r} for a, r in made.unreached], "narrowed": list(made.narrowed)}
         return found[:-1] + b',"fedishare":' + _encode(notes) + b"}"
 
-    async def _resolve_named(self, draft: Draft) -> dict[str, str]:
-        """Look up unknown handles of partners before publishing; returns those that could not be, with the reason."""
+    async def _resolve_named(self, viewer: Id, draft: Draft) -> dict[str, str]:
+        """Look up unknown handles of partners that the post may reach, before it is published.
+
+        Returns those that could not be found, each with the reason. A post that stays here asks nobody.
+        """
         site, database = self.api.site, self.api.database
-        handles = {m.handle for m in scan(draft.text, development=site.development).mentions if m.domain}
-        if draft.reach is not None and draft.reach.is_local:
+        found = scan(draft.text, development=site.development).mentions
+        handles = {m.handle: m.domain for m in found if m.domain and m.domain != site.names.domain}
+        if not handles:
             return {}
+        reach = await database.read(self._reach, viewer, draft)
         reasons = {}
-        for handle in handles:
-            known = await database.read_fast(actors.by_handle, handle)
-            if handle.domain == site.names.domain or known is not None:
+        for handle, domain in handles.items():
+            if not audience.reach_includes(reach, domain) or await database.read(actors.by_handle, handle) is not None:
                 continue
             try:
                 await resolver.resolve_handle(self.api.federation, handle)
@@ -140,6 +175,11 @@ class Statuses:
                 rule = f" ({error.rule})" if isinstance(error, PolicyRefusal) else ""
                 reasons[str(handle)] = f"{error.message}{rule}"
         return reasons
+
+    def _reach(self, tx: Tx, viewer: Id, draft: Draft) -> Reach:
+        draft = _with_preferences(tx, viewer, draft)
+        answered = audience.answered_post(tx, own(tx, viewer), draft.in_reply_to_id)
+        return audience.labels(tx, self.api.site, draft, answered).reach
 
     async def show(self, call: Call) -> Answer:
         """``GET /api/v1/statuses/{id}``"""
@@ -161,29 +201,29 @@ class Statuses:
         """``PUT /api/v1/statuses/{id}``"""
         found = await params(call)
         draft = read_draft(found, self.api.instance.clock(), development=self.api.site.development, app_name=None)
-        await self._resolve_named(draft)
-        return Answer(await self.api.database.write(self._edit, call.me.id, parse_id(call.params["id"]), draft))
+        ident = parse_id(call.params["id"])
+        before = await self.api.database.read(posts.by_id, ident)
+        if before is not None and before.author_id == call.me.id:
+            await self._resolve_named(call.me.id, replace(draft, reach=before.reach, in_reply_to_id=None))
+        return Answer(await self.api.write_shown(self._edit, call.me.id, ident, draft))
 
-    def _edit(self, tx: Tx, viewer: Id, ident: Id, draft: Draft) -> bytes:
+    def _edit(self, tx: Tx, renderer: Renderer, viewer: Id, ident: Id, draft: Draft) -> bytes:
         post = post_services.edit(tx, self.api.site, own(tx, viewer), ident, draft)
-        return self._rendered(tx, post, viewer)
-
-    def _rendered(self, tx: Tx, post: Post, viewer: Id) -> bytes:
-        found = self.api.renderer.visible_post(tx, post.id, viewer)
-        if found is None:
-            raise NotFound("Record not found")
-        return found
+        return _rendered(tx, renderer, post, viewer)
 
     async def delete(self, call: Call) -> Answer:
         """``DELETE /api/v1/statuses/{id}``: answers with what was typed, for writing it anew."""
-        return Answer(await self.api.database.write(self._delete, call.me.id, parse_id(call.params["id"])))
+        return Answer(await self.api.write_shown(self._delete, call.me.id, parse_id(call.params["id"])))
 
-    def _delete(self, tx: Tx, viewer: Id, ident: Id) -> bytes:
+    def _delete(self, tx: Tx, renderer: Renderer, viewer: Id, ident: Id) -> bytes:
         before = posts.by_id(tx, ident)
         if before is None or before.author_id != viewer:
             raise NotFound("Record not found")
-        found = self._rendered(tx, before, viewer)
-        post_services.remove(tx, own(tx, viewer), ident)
+        found = _rendered(tx, renderer, before, viewer)
+        if before.boost_of_id is not None:
+            interactions.take_back_boost(tx, own(tx, viewer), before)
+        else:
+            post_services.remove(tx, own(tx, viewer), ident)
         return found[:-1] + b',"text":' + _encode(before.content.source) + b"}"
 
     async def source(self, call: Call) -> Answer:
@@ -226,11 +266,11 @@ class Statuses:
     def changing(self, change: Callable[[Tx, Actor, Id], Post]) -> Handler:
         """A handler that changes something about a post and answers with the post."""
 
-        def write(tx: Tx, viewer: Id, ident: Id) -> bytes:
-            return self._rendered(tx, change(tx, own(tx, viewer), ident), viewer)
+        def write(tx: Tx, renderer: Renderer, viewer: Id, ident: Id) -> bytes:
+            return _rendered(tx, renderer, change(tx, own(tx, viewer), ident), viewer)
 
         async def handler(call: Call) -> Answer:
-            return Answer(await self.api.database.write(write, call.me.id, parse_id(call.params["id"])))
+            return Answer(await self.api.write_shown(write, call.me.id, parse_id(call.params["id"])))
 
         return handler
 
@@ -261,12 +301,11 @@ class Statuses:
 
     async def boost(self, call: Call) -> Answer:
         """``POST …/reblog``: answers with the boost."""
-        word = (await params(call)).text("visibility")
-        wanted = Visibility.from_word(word) if word else None
-        return Answer(await self.api.database.write(self._boost, call.me.id, parse_id(call.params["id"]), wanted))
+        wanted = _visibility(await params(call))
+        return Answer(await self.api.write_shown(self._boost, call.me.id, parse_id(call.params["id"]), wanted))
 
-    def _boost(self, tx: Tx, viewer: Id, ident: Id, wanted: Visibility | None) -> bytes:
-        return self._rendered(tx, interactions.boost(tx, self.api.site, own(tx, viewer), ident, wanted), viewer)
+    def _boost(self, tx: Tx, renderer: Renderer, viewer: Id, ident: Id, wanted: Visibility | None) -> bytes:
+        return _rendered(tx, renderer, interactions.boost(tx, self.api.site, own(tx, viewer), ident, wanted), viewer)
 
     async def favourited_by(self, call: Call) -> Answer:
         """``GET …/favourited_by``"""
@@ -331,12 +370,12 @@ class Statuses:
         """``POST /api/v1/fedishare/audience``: who would receive the post, from the code that delivers."""
         found = await params(call)
         draft = read_draft(found, self.api.instance.clock(), development=self.api.site.development, app_name=None)
-        reasons = await self._resolve_named(draft)
+        reasons = await self._resolve_named(call.me.id, draft)
         return json_answer(await self.api.database.read(self._preview, call.me.id, draft, reasons))
 
     def _preview(self, tx: Tx, viewer: Id, draft: Draft, reasons: dict[str, str]) -> dict[str, object]:
         author = own(tx, viewer)
-        seen = audience.preview(tx, self.api.site, author, draft)
+        seen = audience.preview(tx, self.api.site, author, _with_preferences(tx, viewer, draft))
         guard, names = self.api.instance.guard, self.api.site.names
         terms_public = guard.policy.public_addressing
         partners: dict[str, dict[str, object]] = {}

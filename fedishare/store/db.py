@@ -219,15 +219,23 @@ class Database(ABC):
 
         return unsubscribe
 
-    def _note(self, fault: BaseException | None) -> None:
-        """In the loop's thread, after each attempt to store something: a fault is told when it begins and when it ends,
-        and not with every change that is refused meanwhile."""
-        if fault is None and self.trouble is not None:
+    async def probe(self) -> None:
+        """While there is `trouble`: try a real change, and forget the trouble if it can be stored. Transactions that
+        happened to change nothing prove nothing. Raises `Unavailable`."""
+        await self.write(_touch)
+        if self.trouble is not None:
+            self.trouble = None
             log.warning("the database takes changes again")
-        elif fault is not None and self.trouble is None and time.monotonic() - self._told_at >= TELL_SECONDS:
+
+    def _note(self, fault: BaseException | None) -> None:
+        """In the loop's thread, with what made a transaction fail, if anything: a fault is told when it begins and when
+        it ends, and not with every change that is refused meanwhile."""
+        if fault is None:
+            return
+        if self.trouble is None and time.monotonic() - self._told_at >= TELL_SECONDS:
             self._told_at = time.monotonic()
             log.warning("the database cannot take changes; whoever asks is told to come back: %s", fault)
-        self.trouble = None if fault is None else str(fault)
+        self.trouble = str(fault)
 
     def _deliver(self, notices: Iterable[object]) -> None:
         for notice in notices:
@@ -236,6 +244,17 @@ class Database(ABC):
                     callback(notice)
                 except Exception:  # the commit has happened: one bad subscriber must not hurt the others
                     log.exception("a subscriber failed on %r", notice)
+
+
+PROBE = sql(
+    "probe",
+    """INSERT INTO setting (key, value) VALUES ('probe', :now)
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value""",
+)
+
+
+def _touch(tx: Tx) -> None:
+    tx.run(PROBE, now=str(tx.now))
 
 
 TELL_SECONDS = 10.0

@@ -255,7 +255,7 @@ class PostgresDatabase(Database):
         self._url = url
         self._writers = Pool("store-write", WRITERS, lambda: Session(url, (*SETTINGS, wait)), self._settle)
         self._readers = Pool(
-            "store-read", max(1, options.readers), lambda: Session(url, (*SETTINGS, look, snapshot)), self._note_read
+            "store-read", max(1, options.readers), lambda: Session(url, (*SETTINGS, look, snapshot)), self._settle
         )
         self._inline = Session(url, (*SETTINGS, look))
         self._line: Line | None = None
@@ -395,10 +395,6 @@ class PostgresDatabase(Database):
         self._deliver(done.notices)
         if done.texts and self._line is not None:
             self._line.send(done.texts)
-
-    def _note_read(self, done: Done) -> None:
-        if done.fault is not None:  # that something can be read says nothing about changes
-            self._note(done.fault)
 
     # the rest
 

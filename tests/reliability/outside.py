@@ -149,6 +149,10 @@ class Partners:
         with self._news:
             return self._news.wait_for(lambda: until(self.received), seconds)
 
+    def wait_for(self, number: int) -> bool:
+        """Wait until so many requests have arrived."""
+        return self.wait(lambda received: len(received) >= number)
+
     def posts(self) -> list[Received]:
         """The deliveries so far."""
         with self._news:

@@ -169,7 +169,7 @@ async def test_a_fan_out_survives_kills(tmp_path: Path, partners: Partners, port
         async with app(port.number, "ana") as ana:
             meant = await _publish(ana, people, partners)
         for number in (30, 90, 150):
-            assert await asyncio.to_thread(partners.wait, lambda got, n=number: len(got) >= n)
+            assert await asyncio.to_thread(partners.wait_for, number)
             server.kill()
             assert server.start() < 10
         await _quiet(server)
