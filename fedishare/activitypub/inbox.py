@@ -40,6 +40,7 @@ from fedishare.model.activities import Envelope, Ignore
 from fedishare.model.actors import Actor, ActorState
 from fedishare.model.errors import (
     BadDocument,
+    BadInput,
     FetchFailed,
     NotAllowed,
     SignatureError,
@@ -213,7 +214,10 @@ def _queue_refresh(tx: Tx, target: Iri) -> None:
 
 
 def _host(federation: Federation, iri: str) -> Domain:
-    return host_of(iri, development=federation.instance.site.development)
+    try:
+        return host_of(iri, development=federation.instance.site.development)
+    except BadInput as error:
+        raise BadDocument(f"the activity's actor has no host: {error}", path="actor") from error
 
 
 async def _proven(federation: Federation, raw: dict[str, object], actor_iri: Iri) -> Actor:

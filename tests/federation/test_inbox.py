@@ -219,6 +219,9 @@ async def test_a_stored_key_of_another_partner_does_not_count(us: Us, peer: Peer
     stray = ActorKey(peer.url("/keys/9"), Iri(carla.id), "rsa", carla.key.public().pem())
     await us.write(actors.put_keys, (await us.actor(carla.id)).id, (stray,))
     assert (await third.deliver(carla, third.create(carla), key_id=stray.key_id)).status == 403
+    carla.key_id = stray.key_id
+    answer = await third.fetch(carla, us.names.actor("ana"))
+    assert answer.status == 403 and "not to peer.example" in answer.json["error"]
     assert (await peer.deliver(ben, peer.create(ben))).status == 202
 
 
@@ -244,6 +247,8 @@ async def test_unreadable_and_unknown_things_are_told_apart(us: Us, peer: PeerSe
         json.dumps({"type": "Announce", "actor": ben.id, "object": {"type": "Create"}}).encode(),
         json.dumps({"type": "Undo", "actor": ben.id, "object": {"type": "Like"}}).encode(),
         json.dumps({"@context": {"type": "@id"}, "type": "x", "actor": ben.id}).encode(),
+        json.dumps(peer.create(ben) | {"actor": "https://10.0.0.1/x"}).encode(),
+        json.dumps(peer.create(ben) | {"id": "https://10.0.0.1/x"}).encode(),
     ]  # fmt: skip
     for body in broken:
         answer = await peer.deliver(ben, body)
