@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from fedishare.activitypub.federation import Federation
@@ -36,8 +36,8 @@ LOOK_SECONDS = 1.0
 """Between looks at what other processes changed."""
 FLUSH_SECONDS = 5.0
 """Between writes of the guard's counts."""
-SWEEP_SECONDS = 60.0
-"""Between looks at what waits for partners whose terms have expired meanwhile."""
+SWEEP_SECONDS = 15.0
+"""Between looks at what waits for partners whose terms have expired meanwhile, or is held although it may go."""
 PRUNE_SECONDS = 3600.0
 
 _ANYTHING = DeliveryFacts("Delete")
@@ -62,15 +62,16 @@ class Housekeeping:
         self._database = federation.instance.database
         self._worker = worker
         self._policy_changed = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self._revision: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._unsubscribe = self._database.on_notice(self._heard)
 
     async def start(self) -> None:
         """Begin; first what may have been left undone."""
-        self._revision = await self._database.read(partners.revision)
+        self._revision = self._instance.guard.policy.revision
         await self._database.changed_elsewhere()
-        await self._database.write(jobs.release_held)
+        await self.reload()  # if it has changed since it was compiled
         await self.sweep()
         duties = (
             Duty("look", LOOK_SECONDS, self.look),
@@ -132,23 +133,23 @@ class Housekeeping:
 
     async def reload(self) -> None:
         """Put the policy in force that the database has now, and apply it to connections and to the queue."""
-        before, revision = self._instance.guard.policy, await self._database.read(partners.revision)
-        if revision == self._revision:
-            return
-        self._revision = revision
-        await reload_policy(self._instance)
-        for host in changed_hosts(before, self._instance.guard.policy):
-            self._instance.gateway.drop(Domain(host))
-        await self._database.write(jobs.release_held)
-        await self.sweep()
-        self._worker.wake()
+        async with self._reloading:  # who asks while another one is at it wants it done when this returns
+            before, revision = self._instance.guard.policy, await self._database.read(partners.revision)
+            if revision == self._revision:
+                return
+            await reload_policy(self._instance)
+            for host in changed_hosts(before, self._instance.guard.policy):
+                self._instance.gateway.drop(Domain(host))
+            await self.sweep()
+            self._revision = revision
 
     async def sweep(self) -> None:
-        """Cancel or hold what waits for hosts that may get nothing at the moment."""
-        hosts = await self._database.read(jobs.waiting_hosts)
-        refused = [refusal for host in hosts if (refusal := self._refusal(host)) is not None]
-        if refused:
-            await self._database.write(_put_aside, refused)
+        """Cancel or hold what waits for hosts that may get nothing at the moment; release what was held for others."""
+        waiting, held = await self._database.read(_hosts)
+        refused = [refusal for host in {*waiting, *held} if (refusal := self._refusal(host)) is not None]
+        released = set(held) - {host for host, _, _ in refused}
+        if refused or released:
+            await self._database.write(_put_aside, refused, released)
         now, policy = self._instance.clock(), self._instance.guard.policy
         expired = {
             name for p in policy.partners if p.expires_at is not None and p.expires_at <= now for name in p.names
@@ -180,7 +181,13 @@ def _tell(tx: Tx) -> None:
     tx.notify(NoticesLost())
 
 
-def _put_aside(tx: Tx, refused: Sequence[tuple[str, str, str]]) -> None:
+def _hosts(tx: Tx) -> tuple[list[str], list[str]]:
+    return jobs.waiting_hosts(tx), jobs.held_hosts(tx)
+
+
+def _put_aside(tx: Tx, refused: Sequence[tuple[str, str, str]], released: Collection[str]) -> None:
+    if released:
+        jobs.release_held(tx, released)
     for host, rule, reason in refused:
         if rule in KEEPS_QUEUE:
             jobs.hold_host(tx, host, rule, reason)

@@ -89,7 +89,8 @@ HOLD_HOST = sql(
 )
 RELEASE_HELD = sql(
     "job_release_held",
-    """UPDATE job SET state = 0, run_at = :now, rule = NULL, last_error = NULL WHERE state = 2 AND rule IS NOT NULL""",
+    """UPDATE job SET state = 0, run_at = :now, rule = NULL, last_error = NULL
+       WHERE host IN :hosts[] AND state = 2 AND rule IS NOT NULL""",
 )
 CANCEL_DOCUMENT = sql(
     "job_cancel_document",
@@ -256,8 +257,8 @@ def finish(
 
 
 def waiting_hosts(tx: Tx) -> list[str]:
-    """The hosts for which deliveries wait or are held."""
-    return sorted({row[0] for row in (*tx.all(HOSTS, kind=DELIVER), *tx.all(HELD_HOSTS))})
+    """The hosts for which deliveries wait."""
+    return [row[0] for row in tx.all(HOSTS, kind=DELIVER)]
 
 
 def wake_host(tx: Tx, host: str) -> None:
@@ -277,9 +278,14 @@ def hold_host(tx: Tx, host: str, rule: str, reason: str) -> int:
     return tx.run(HOLD_HOST, kind=DELIVER, host=host, rule=rule, reason=reason)
 
 
-def release_held(tx: Tx) -> int:
-    """The policy changed: what it held is due again, and the guard is asked anew. What a person held stays."""
-    released = tx.run(RELEASE_HELD, now=tx.now)
+def held_hosts(tx: Tx) -> list[str]:
+    """The hosts for which something is held."""
+    return [row[0] for row in tx.all(HELD_HOSTS)]
+
+
+def release_held(tx: Tx, hosts: Iterable[str]) -> int:
+    """The guard allows these hosts again: what it held is due. What a person held stays; how many."""
+    released = tx.run(RELEASE_HELD, hosts=list(hosts), now=tx.now)
     if released:
         tx.notify(JobsQueued())
     return released

@@ -176,12 +176,12 @@ async def test_what_the_guard_holds_waits_until_the_policy_changes(database: Dat
     held = next(r for r in await database.read(jobs.listing, state=JobState.HELD))
     assert (held.rule, held.attempts) == ("partner-paused", 0)
     await database.write(jobs.move, held.id, JobState.CANCELLED, [JobState.HELD], "dropped by the operator")
-    assert await database.write(jobs.release_held) == 2
+    assert await database.write(jobs.release_held, ["a.example"]) == 2
     assert (await states(database))[JobState.HELD] == 0
 
     mine = await database.read(jobs.listing, state=JobState.QUEUED)
     await database.write(jobs.move, mine[0].id, JobState.HELD, [JobState.QUEUED], "held by the operator")
-    assert await database.write(jobs.release_held) == 0, "what a person holds stays held"
+    assert await database.write(jobs.release_held, ["a.example"]) == 0, "what a person holds stays held"
 
 
 async def test_ending_a_partner_cancels_what_waits_and_what_is_held(database: Database) -> None:
