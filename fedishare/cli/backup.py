@@ -186,7 +186,7 @@ def restore(config: Config, file: Path, force: bool, as_json: bool) -> None:
     kept = {name: number for name, number in counts.items() if number and name in _WITHDRAWN}
     if kept:
         click.echo(f"Withdrawn since then, and still so: {', '.join(f'{name} ({n})' for name, n in kept.items())}.")
-    elif former is None:
+    elif not counts:
         click.echo(
             f"{styled('Look:', 'yellow', bold=True)} partners, tokens and accounts are as they were then. Whatever was "
             "ended, revoked or suspended since must be again: see `fedishare partner list`, `fedishare token list`."
@@ -203,7 +203,6 @@ def _restore_sqlite(
     """Unpacked and settled beside the target, which is replaced last: a failure leaves everything as it was."""
     if target.exists() and not force:
         raise Failure(f"{target} exists; add --force to replace it (it is kept beside the new one).")
-    readable = target.exists() and _readable(target)
     fresh = target.with_name(target.name + ".restoring")
     _remove(fresh)
     try:
@@ -211,6 +210,7 @@ def _restore_sqlite(
             archive.extract(file, manifest, manifest.database, fresh, progress)
         if found := sqlite_files.faults(fresh):
             raise Failure(f"the database in {file} is damaged: {found[0]}")
+        readable = target.exists() and _readable(target)
         asyncio.run(_migrate(replace(config, database_url=f"sqlite:///{fresh}")))
         counts = sqlite_files.settle(fresh, target if readable else None, int(id_at(Millis(_now() + AHEAD))))
         former = target.with_name(f"{target.name}.before-restore-{time.strftime('%Y%m%dT%H%M%S')}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -24,49 +21,13 @@ from fedishare.model.ids import Domain, Millis
 from fedishare.model.partners import ACTIVITY_TYPES, Direction, Partner, PartnerState, Terms
 from fedishare.model.posts import Visibility
 from fedishare.services.accounts import token_hash
-
-
-@dataclass
-class Shell:
-    """Commands on one instance."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "instance.toml"
-
-    @property
-    def database(self) -> Path:
-        return self.folder / "fedishare.db"
-
-    def __call__(self, *words: str, stdin: str | None = None, code: int = 0) -> Result:
-        found = CliRunner().invoke(cli, words, input=stdin, env={"FEDISHARE_CONFIG": str(self.config)})
-        assert found.exit_code == code, f"{words}: {found.exit_code}\n{found.output}\n{found.stderr}"
-        assert "Traceback" not in found.output + found.stderr
-        return found
-
-    def json(self, *words: str, code: int = 0) -> Any:
-        return json.loads(self(*words, "--json", code=code).stdout)
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.database)
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
-
-    def append(self, text: str) -> None:
-        with self.config.open("a") as file:
-            file.write(text)
+from tests.support.shell import Shell, new_instance
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     """An instance as `init` makes it."""
-    found = Shell(tmp_path / "clinic")
-    found("init", "--domain", "clinic.example", "--dir", str(found.folder))
-    return found
+    return new_instance(tmp_path / "clinic")
 
 
 @pytest.fixture
