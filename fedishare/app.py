@@ -19,6 +19,7 @@ from fedishare.activitypub.keyring import Keyring
 from fedishare.activitypub.keys import generate_ed25519, generate_rsa
 from fedishare.api import routes as api_routes
 from fedishare.api.http import Api
+from fedishare.api.streaming import Streaming
 from fedishare.config import Config
 from fedishare.gateway import Gateway, HttpTransport, Proxy, Transport
 from fedishare.guard import Guard
@@ -37,6 +38,7 @@ from fedishare.services.accounts import KeyPair
 from fedishare.services.site import Site
 from fedishare.store.db import Database, open_database
 from fedishare.store.migrate import migrate
+from fedishare.streaming import Hub
 from fedishare.webfinger import routes as webfinger_routes
 
 Clock = Callable[[], Millis]
@@ -74,10 +76,18 @@ class Server:
     api: Api
     router: Router
     worker: Worker
+    hub: Hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. Lifespan is the caller's, see `application`."""
-        await self.router(scope, receive, send)
+        """ASGI, for HTTP and WebSocket. The lifespan is `running`."""
+        if scope["type"] == "websocket":
+            await self.router.connect(scope, receive, send)
+        else:
+            await self.router(scope, receive, send)
+
+    def end_streams(self) -> None:
+        """The server stops: open streams end now, so that it need not wait for them."""
+        self.hub.end_all()
 
 
 @asynccontextmanager
@@ -141,15 +151,18 @@ def gates_of(federation: Federation, api: Api, config: Config) -> Gates:
         per_minute={Rate.PUBLIC: limits.public_rate, Rate.API: limits.api_rate, Rate.AUTH: limits.auth_rate},
         operator_networks=config.metrics.allowed_networks,
         request_seconds=limits.request_seconds,
+        bearer=api.bearer,
     )
 
 
-def registry(federation: Federation, api: Api, counts: Callable[[], dict[tuple[str, int], int]]) -> list[Route]:
-    """Every route of an instance."""
+def registry(
+    federation: Federation, api: Api, streaming: Streaming, counts: Callable[[], dict[tuple[str, int], int]]
+) -> list[Route]:
+    """Every route of an instance, WebSockets aside."""
     return [
         *webfinger_routes.routes(federation.instance),
         *activitypub_routes.routes(federation),
-        *api_routes.routes(api),
+        *api_routes.routes(api, streaming),
         *operations.routes(federation.instance, counts),
     ]
 
@@ -175,8 +188,12 @@ async def running(
         stack.callback(keyring.close)
         federation = Federation(instance, keyring, Rates(enabled=config.limits.rates))
         api = Api(federation)
+        hub = Hub(database)
+        stack.push_async_callback(hub.close)
+        streaming = Streaming(api, hub)
         counts: dict[tuple[str, int], int] = {}
-        router = Router(registry(federation, api, lambda: counts), gates_of(federation, api, config), counts)
+        routes = registry(federation, api, streaming, lambda: counts)
+        router = Router(routes, gates_of(federation, api, config), counts, api_routes.sockets(streaming))
         worker = _worker(federation)
         if work:
             housekeeping = Housekeeping(federation, worker)
@@ -184,32 +201,4 @@ async def running(
             stack.push_async_callback(worker.stop, config.server.shutdown_seconds / 2)
             await housekeeping.start()
             stack.push_async_callback(housekeeping.stop)
-        yield Server(instance, federation, api, router, worker)
-
-
-def application(config: Config) -> Callable[[Scope, Receive, Send], object]:
-    """The ASGI application that uvicorn runs: `running` for its lifespan, the router for everything else."""
-    stack = AsyncExitStack()
-    servers: list[Server] = []
-
-    async def lifespan(receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            servers.append(await stack.enter_async_context(running(config)))
-        except Exception as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await stack.aclose()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await lifespan(receive, send)
-        elif scope["type"] == "http":
-            await servers[0].router(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1008})
-
-    return app
+        yield Server(instance, federation, api, router, worker, hub)

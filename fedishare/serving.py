@@ -39,9 +39,10 @@ Ready = Callable[[], None]
 class HttpServer(uvicorn.Server):
     """uvicorn's server, which leaves signals to us and says when it takes connections."""
 
-    def __init__(self, config: uvicorn.Config, ready: Ready) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Ready, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._end_streams = end_streams
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -52,6 +53,11 @@ class HttpServer(uvicorn.Server):
         """Take connections."""
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, end open streams, and wait for requests."""
+        self._end_streams()
+        await super().shutdown(sockets)
 
 
 def open_socket(config: Config) -> socket.socket:
@@ -97,7 +103,7 @@ async def _no_app(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _serve(config: Config, sock: socket.socket, ready: Ready, *, until_eof: bool) -> None:
     async with running(config) as instance:
-        server = HttpServer(uvicorn_config(config, instance.__call__), ready)
+        server = HttpServer(uvicorn_config(config, instance.__call__), ready, instance.end_streams)
         _stop_on_signals(server, config.server.shutdown_seconds)
         if until_eof:
             _stop_at_eof(server)
@@ -115,7 +121,8 @@ def uvicorn_config(config: Config, app: Callable[[Scope, Receive, Send], object]
     made = uvicorn.Config(
         app,
         http=protocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=64 * 1024,
         lifespan="off",
         interface="asgi3",
         log_config=None,

@@ -74,10 +74,12 @@ class Api:
 
     async def authenticate(self, call: Call) -> Viewer | None:
         """Whom the call's bearer token speaks for; None when there is none, or it does not count."""
-        header = call.headers.get("authorization", "")
-        kind, _, token = header.partition(" ")
-        token = token.strip()
-        if kind.lower() != "bearer" or not token or len(token) > 512:
+        kind, _, token = call.headers.get("authorization", "").partition(" ")
+        return await self.bearer(token.strip()) if kind.lower() == "bearer" else None
+
+    async def bearer(self, token: str) -> Viewer | None:
+        """Whom a bearer token speaks for; None when it does not count."""
+        if not token or len(token) > 512:
             return None
         hashed = accounts.token_hash(token)
         now = self.instance.clock()

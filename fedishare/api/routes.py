@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -10,8 +11,9 @@ from fedishare.api.http import Api
 from fedishare.api.instance import InstanceInfo
 from fedishare.api.oauth import OAuth
 from fedishare.api.statuses import Statuses
+from fedishare.api.streaming import Streaming
 from fedishare.api.timelines import Timelines
-from fedishare.http.routes import Access, Audience, Handler, Rate, Route
+from fedishare.http.routes import Access, Audience, Handler, Rate, Route, SocketRoute
 from fedishare.store import relations
 from fedishare.store.interactions import Kind
 
@@ -25,7 +27,7 @@ class MakeRoute(Protocol):
 SEEN, OWN = Audience.CAN_SEE, Audience.OWN
 
 
-def routes(api: Api) -> list[Route]:
+def routes(api: Api, streaming: Streaming) -> list[Route]:
     """The routes of the client API."""
     limit = api.instance.config.limits.api_bytes
 
@@ -53,7 +55,32 @@ def routes(api: Api) -> list[Route]:
         *_statuses(api, route),
         *_accounts(api, route),
         *_timelines(api, route),
+        *_streams(streaming, described),
     ]
+
+
+def sockets(streaming: Streaming) -> list[SocketRoute]:
+    """The WebSockets of the client API."""
+    return [
+        SocketRoute(
+            path="/api/v1/streaming", handler=streaming.socket, scopes=("read:statuses", "read:notifications"),
+            rate=Rate.API, audience=SEEN,
+        )
+    ]  # fmt: skip
+
+
+def _streams(streaming: Streaming, described: Callable[[str, Handler], Route]) -> list[Route]:
+    scopes = {"user": "read:statuses", "user:notification": "read:notifications"}
+    names = ("user", "user:notification", "public", "public:local", "public:remote", "hashtag", "hashtag:local")
+    at = "/api/v1/streaming/"
+    found = [
+        Route(
+            method="GET", path=at + name.replace(":", "/"), handler=partial(streaming.events, name=name),
+            access=Access.TOKEN, scopes=(scopes.get(name, "read:statuses"),), rate=Rate.API, max_body=0, audience=SEEN,
+        )
+        for name in names
+    ]  # fmt: skip
+    return [*found, described("/api/v1/streaming/health", streaming.health)]
 
 
 def _sign_in(api: Api, route: MakeRoute, limit: int) -> list[Route]:

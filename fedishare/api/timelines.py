@@ -99,6 +99,12 @@ class Timelines:
             if row.from_id in people and people[row.from_id].state < 2
         ]  # fmt: skip
 
+    def one_notification(self, tx: Tx, ident: Id, viewer: Id) -> bytes | None:
+        """A notification of the viewer as JSON, for streams."""
+        row = timelines.notification(tx, viewer, ident)
+        found = self._notifications(tx, [row], viewer) if row else []
+        return msgspec.json.encode(found[0]) if found else None
+
     async def notification(self, call: Call) -> Answer:
         """``GET /api/v1/notifications/{id}``"""
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from fedishare.http.rates import Allowance
 from fedishare.model.actors import Viewer
 from fedishare.model.errors import BadRequest, FedishareError, TooLarge
 from fedishare.model.ids import Domain, Id, Iri
@@ -36,8 +37,8 @@ class Peer:
 class Call:
     """One request. ``params`` come from the path; ``viewer`` or ``peer`` are set before the handler runs."""
 
-    __slots__ = ("_body", "_headers", "_query", "_receive", "deadline", "method", "params", "path", "peer", "scope",
-                 "viewer")  # fmt: skip
+    __slots__ = ("_body", "_headers", "_query", "_receive", "allowance", "deadline", "method", "params", "path", "peer",
+                 "scope", "viewer")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, params: Mapping[str, str], deadline: float) -> None:
         self.scope = scope
@@ -47,6 +48,7 @@ class Call:
         self.deadline = deadline
         self.viewer: Viewer | None = None
         self.peer: Peer | None = None
+        self.allowance: Allowance | None = None
         self._receive = receive
         self._body: bytes | None = None
         self._headers: dict[str, str] | None = None
@@ -107,7 +109,7 @@ class Call:
         if self._body is not None:
             return self._body
         declared = self.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
+        if declared.isascii() and declared.isdigit() and int(declared) > limit:
             raise TooLarge(f"the body has {declared} bytes; at most {limit} are taken")
         if not declared and "transfer-encoding" not in self.headers:
             self._body = b""  # RFC 9112, 6.3: without either there is none
@@ -137,6 +139,11 @@ class Call:
         except TimeoutError as error:
             raise BadRequest(f"the body did not arrive within {self.deadline:g} seconds") from error
         return b"".join(parts)
+
+    async def gone(self) -> None:
+        """Wait until the client has closed the connection. Only after the body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def _next(self) -> MutableMapping[str, Any]:
         message = await asyncio.wait_for(self._receive(), self.deadline) if self._slow() else await self._receive()

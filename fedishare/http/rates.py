@@ -5,10 +5,28 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fedishare.model.errors import TooMany
 
 MAX_BUCKETS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a rate leaves to one caller at the moment."""
+
+    per_minute: int
+    left: int
+
+    def headers(self, now: float) -> tuple[tuple[bytes, bytes], ...]:
+        """The ``X-RateLimit-*`` headers that apps know; ``now`` in seconds since 1970."""
+        full = datetime.fromtimestamp(now + (self.per_minute - self.left) * 60 / self.per_minute, UTC)
+        return (
+            (b"x-ratelimit-limit", b"%d" % self.per_minute),
+            (b"x-ratelimit-remaining", b"%d" % self.left),
+            (b"x-ratelimit-reset", full.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()),
+        )
 
 
 @dataclass(slots=True)
@@ -21,12 +39,12 @@ class Rates:
     """Buckets that refill steadily: ``per_minute`` calls at once, then one each ``60 / per_minute`` seconds."""
 
     def __init__(self, *, enabled: bool = True) -> None:
-        self._enabled = enabled
+        self.enabled = enabled
         self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
     def take(self, kind: str, key: str, per_minute: int) -> int:
         """Count one call; returns how many are left. Raises `TooMany` with the seconds to wait."""
-        if not self._enabled:
+        if not self.enabled:
             return per_minute
         now = time.monotonic()
         name = (kind, key)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fedishare.http.call import Answer, Answered, Call, Peer, Receive, Scope, Send, error_answer
-from fedishare.http.rates import Rates
-from fedishare.http.routes import Access, Rate, Route, scope_allows
+from fedishare.http.rates import Allowance, Rates
+from fedishare.http.routes import Access, Rate, Route, SocketRoute, scope_allows
+from fedishare.http.socket import FORBIDDEN, NOT_FOUND, UNAUTHORIZED, Socket, query_of, token_of, turn_away
 from fedishare.model.actors import Viewer
 from fedishare.model.errors import FedishareError, NotAllowed, NotFound, NotSignedIn, TooLarge, TooMany, Unavailable
 
@@ -41,7 +43,12 @@ _PRIVATE: tuple[tuple[bytes, bytes], ...] = (
 _CORS_PATHS = ("/api/", "/oauth/", "/.well-known/", "/nodeinfo/")
 
 Authenticate = Callable[[Call], Awaitable[Viewer | None]]
+Bearer = Callable[[str], Awaitable[Viewer | None]]
 Verify = Callable[[Call, Route], Awaitable[Peer]]
+
+
+async def _nobody(token: str) -> Viewer | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,8 @@ class Gates:
     per_minute: Mapping[Rate, int]
     operator_networks: tuple[str, ...]
     request_seconds: float = 30.0
+    bearer: Bearer = _nobody
+    """Whom a bearer token speaks for; WebSockets bring it in other places than a header."""
 
 
 @dataclass(slots=True)
@@ -72,8 +81,12 @@ class Router:
     ``counts`` receives the number of answers by route and status.
     """
 
-    def __init__(self, routes: Iterable[Route], gates: Gates, counts: dict[tuple[str, int], int]) -> None:
+    def __init__(
+        self, routes: Iterable[Route], gates: Gates, counts: dict[tuple[str, int], int],
+        sockets: Iterable[SocketRoute] = (),
+    ) -> None:  # fmt: skip
         self.routes = tuple(routes)
+        self.sockets = {route.path: route for route in sockets}
         self._gates = gates
         self._static: dict[str, dict[str, Route]] = {}
         self._tree = _Node()
@@ -117,11 +130,27 @@ class Router:
         node = _walk(self._tree, path[1:].split("/"), 0, params)
         return (node.routes, params) if node else ({}, {})
 
+    async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one WebSocket, or turn it away."""
+        await receive()
+        route = self.sockets.get(scope["path"].rstrip("/"))
+        if route is None:
+            await turn_away(send, NOT_FOUND, "Record not found")
+            return
+        viewer = await self._gates.bearer(token_of(scope))
+        if viewer is None:
+            await turn_away(send, UNAUTHORIZED, "The access token is invalid")
+        elif not scope_allows(viewer.scopes, route.scopes):
+            await turn_away(send, FORBIDDEN, "This action is outside the authorized scopes")
+        else:
+            await route.handler(Socket(scope, viewer, query_of(scope), receive, send))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         routes, params = self.find(scope["path"])
         method = scope["method"]
         route = routes.get("GET" if method == "HEAD" else method)
+        further: tuple[tuple[bytes, bytes], ...] = ()
         if route is None:
             answer = self._without_route(scope, routes)
         else:
@@ -136,16 +165,19 @@ class Router:
             except Exception:
                 log.exception("%s failed", route.name)
                 answer = error_answer("Something went wrong here; it is in the server's log.", 500)
+            if call.allowance is not None:
+                further = call.allowance.headers(time.time())
         name = route.name if route else "none"
         self._counts[name, answer.status] = self._counts.get((name, answer.status), 0) + 1
-        await _send(answer, scope, send, with_body=method != "HEAD")
+        await _send(answer, scope, send, further, with_body=method != "HEAD")
 
     def _without_route(self, scope: Scope, routes: Mapping[str, Route]) -> Answer:
         if scope["method"] == "OPTIONS" and scope["path"].startswith(_CORS_PATHS):
             return Answer(status=204, headers=_PREFLIGHT)
         if not routes:
             return error_answer("Record not found", 404)
-        allowed = ", ".join(sorted(routes)).encode()
+        also = {"HEAD"} if "GET" in routes else set()
+        allowed = ", ".join(sorted({*routes, *also})).encode()
         return error_answer("This address does not take that method", 405, headers=((b"allow", allowed),))
 
     async def _admit(self, call: Call, route: Route) -> None:
@@ -153,25 +185,27 @@ class Router:
         if route.access is Access.TOKEN:
             call.viewer = await self._gates.viewer(call)
             if call.viewer is None:
+                self._count(call, Rate.PUBLIC, call.client)
                 raise NotSignedIn("The access token is invalid")
             if not scope_allows(call.viewer.scopes, route.scopes):
                 raise NotAllowed("This action is outside the authorized scopes")
-            self._count(route, str(call.viewer.id))
+            self._count(call, route.rate, str(call.viewer.id))
         elif route.access is Access.PEER:
             call.peer = await self._gates.peer(call, route)
         elif route.access is Access.OPERATOR:
             self._operators_only(call)
         elif route.access is not Access.INBOX:
-            self._count(route, call.client)
+            self._count(call, route.rate, call.client)
         if route.max_body and route.access is not Access.INBOX:
             await call.body(route.max_body)
         elif not route.max_body and call.headers.get("content-length", "0") not in ("0", ""):
             raise TooLarge("this address takes no body")
 
-    def _count(self, route: Route, key: str) -> None:
-        per_minute = self._gates.per_minute.get(route.rate)
-        if per_minute is not None:
-            self._gates.rates.take(route.rate, key, per_minute)
+    def _count(self, call: Call, rate: Rate, key: str) -> None:
+        per_minute, rates = self._gates.per_minute.get(rate), self._gates.rates
+        if per_minute is not None and rates.enabled:
+            call.allowance = Allowance(per_minute, 0)
+            call.allowance = Allowance(per_minute, rates.take(rate, key, per_minute))
 
     def _operators_only(self, call: Call) -> None:
         try:
@@ -216,8 +250,10 @@ def _refusal(error: FedishareError, route: Route) -> Answer:
     return error_answer(error.message, error.status, headers=headers)
 
 
-async def _send(answer: Answer, scope: Scope, send: Send, *, with_body: bool) -> None:
-    headers: list[tuple[bytes, bytes]] = [(b"content-type", answer.media_type), *_SECURITY, *answer.headers]
+async def _send(
+    answer: Answer, scope: Scope, send: Send, further: tuple[tuple[bytes, bytes], ...], *, with_body: bool
+) -> None:
+    headers: list[tuple[bytes, bytes]] = [(b"content-type", answer.media_type), *_SECURITY, *answer.headers, *further]
     if not any(name == b"content-security-policy" for name, _ in answer.headers):
         headers.append(_NO_CONTENT)
     if scope["path"].startswith(_CORS_PATHS):

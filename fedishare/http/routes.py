@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fedishare.http.call import Answer, Call
+from fedishare.http.socket import SocketHandler
 
 Handler = Callable[[Call], Awaitable[Answer]]
 
@@ -77,6 +78,26 @@ class Route:
     def name(self) -> str:
         """As lists and metrics name it."""
         return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketRoute:
+    """A WebSocket's line of the registry. It always wants a token with one of the scopes."""
+
+    path: str
+    handler: SocketHandler
+    scopes: tuple[str, ...]
+    rate: Rate
+    audience: Audience
+
+    def __post_init__(self) -> None:
+        if not self.scopes:
+            raise ValueError(f"{self.path}: a WebSocket wants a token with a scope")
+
+    @property
+    def name(self) -> str:
+        """As lists and metrics name it."""
+        return f"WEBSOCKET {self.path}"
 
 
 def scope_allows(granted: frozenset[str], wanted: tuple[str, ...]) -> bool:

@@ -242,9 +242,11 @@ class PostEdited:
 
 @dataclass(frozen=True, slots=True)
 class PostRemoved:
-    """A post is gone."""
+    """A post is gone; whose it was and how visible, because nobody can look that up any more."""
 
     post_id: Id
+    author_id: int = 0
+    visibility: int = 3
 
 
 @dataclass(frozen=True, slots=True)

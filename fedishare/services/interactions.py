@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fedishare.model.activities import PostEdited, PostPublished, PostRemoved
+from fedishare.model.activities import PostEdited, PostPublished
 from fedishare.model.actors import Actor
 from fedishare.model.errors import BadInput, NotAllowed, NotFound
 from fedishare.model.ids import Id, Iri, Millis
@@ -268,7 +268,6 @@ def receive_unboost(tx: Tx, actor: Actor, made: Post) -> None:
     bury(tx, made, actor.iri)
     if post is not None:
         timelines.withdraw(tx, post.author_id, "reblog", actor.id, post.id)
-    tx.notify(PostRemoved(made.id))
 
 
 def receive_vote(tx: Tx, actor: Actor, question: Post, option: str) -> bool:

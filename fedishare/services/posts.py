@@ -227,7 +227,7 @@ def bury(tx: Tx, post: Post, author_iri: Iri) -> None:
     for boost_id, booster in posts.boosts_of(tx, post.id):
         timelines.drop(tx, boost_id, booster)
         actors.count_posts(tx, booster, -1)
-        tx.notify(PostRemoved(boost_id))
+        tx.notify(PostRemoved(boost_id, booster))
     posts.orphan(tx, post.id)
     if post.in_reply_to_id is not None:
         posts.count_replies(tx, post.in_reply_to_id, -1)
@@ -236,7 +236,7 @@ def bury(tx: Tx, post: Post, author_iri: Iri) -> None:
     timelines.drop(tx, post.id, post.author_id)
     actors.count_posts(tx, post.author_id, -1)
     posts.delete(tx, post.id)
-    tx.notify(PostRemoved(post.id))
+    tx.notify(PostRemoved(post.id, post.author_id, int(post.visibility)))
 
 
 # What partners publish.

@@ -1,0 +1,159 @@
+"""Streaming for apps: Server-Sent Events and WebSocket, with Mastodon's streams and events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import msgspec
+
+from fedishare.api.http import Api, params
+from fedishare.api.timelines import Timelines
+from fedishare.http.call import Answer, Call
+from fedishare.http.socket import Socket
+from fedishare.model.actors import Viewer
+from fedishare.model.errors import BadRequest
+from fedishare.store.db import Tx
+from fedishare.streaming import Event, Hub, Listener
+from fedishare.text import normalise_hashtag
+
+BEAT_SECONDS = 15.0
+_EVENT_STREAM = b"text/event-stream; charset=utf-8"
+_NO_BUFFERING = ((b"cache-control", b"private, no-store"), (b"x-accel-buffering", b"no"))
+PLAIN = frozenset(("user", "user:notification", "public", "public:local", "public:remote"))
+_encode = msgspec.json.Encoder().encode
+
+
+def stream_name(name: str, tag: str) -> str:
+    """The hub's name of a stream. Raises `BadRequest` for one that does not exist."""
+    if name in PLAIN:
+        return name
+    if name in ("hashtag", "hashtag:local"):
+        if not tag.strip("# "):
+            raise BadRequest("Missing tag name parameter")
+        return f"{name}:{normalise_hashtag(tag)}"
+    raise BadRequest("Unknown stream type")
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """The handlers."""
+
+    api: Api
+    hub: Hub
+
+    async def health(self, call: Call) -> Answer:
+        """``GET /api/v1/streaming/health``"""
+        return Answer(b"OK", media_type=b"text/plain; charset=utf-8")
+
+    async def events(self, call: Call, name: str) -> Answer:
+        """``GET /api/v1/streaming/user`` and the others: Server-Sent Events."""
+        tag = (await params(call)).text("tag")
+        listener = self.hub.listen(call.me)
+        try:
+            listener.streams.add(stream_name(name, tag))
+        except BadRequest:
+            self.hub.leave(listener)
+            raise
+        return Answer(media_type=_EVENT_STREAM, headers=_NO_BUFFERING, stream=self._lines(call, listener))
+
+    async def _lines(self, call: Call, listener: Listener) -> AsyncIterator[bytes]:
+        watch = asyncio.create_task(self._watch(call, listener))
+        try:
+            yield b":)\n\n"
+            while not listener.closed or not listener.queue.empty():
+                try:
+                    event = await asyncio.wait_for(listener.queue.get(), BEAT_SECONDS)
+                except TimeoutError:
+                    yield b":thump\n\n"
+                    continue
+                if event is None:
+                    return
+                payload = await self._payload(event, listener.viewer)
+                if payload is not None:
+                    yield b"event: " + event.kind.encode() + b"\ndata: " + payload + b"\n\n"
+        finally:
+            watch.cancel()
+            self.hub.leave(listener)
+
+    @staticmethod
+    async def _watch(call: Call, listener: Listener) -> None:
+        await call.gone()
+        listener.close()
+
+    async def _payload(self, event: Event, viewer: Viewer) -> bytes | None:
+        """What an event carries; None when the viewer may not see it (any more)."""
+        database = self.api.database
+        if event.kind == "delete":
+            return str(event.ident).encode()
+        if event.kind == "notification":
+            return await database.read_fast(self._notification, event, viewer)
+        return await database.read_fast(self.api.renderer.visible_post, event.ident, viewer.id)
+
+    def _notification(self, tx: Tx, event: Event, viewer: Viewer) -> bytes | None:
+        return Timelines(self.api).one_notification(tx, event.ident, viewer.id)
+
+    # WebSocket
+
+    async def socket(self, socket: Socket) -> None:
+        """``/api/v1/streaming`` as a WebSocket: one connection for many streams."""
+        listener = self.hub.listen(socket.viewer)
+        name = socket.query.get("stream", "")
+        try:
+            if name:
+                listener.streams.add(stream_name(name, socket.query.get("tag", "")))
+            await socket.accept()
+            reader = asyncio.create_task(self._commands(socket, listener))
+            try:
+                await self._send_events(socket, listener)
+            finally:
+                reader.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await reader
+        except BadRequest as error:
+            await socket.refuse(400, error.message)
+        finally:
+            self.hub.leave(listener)
+        await socket.close()
+
+    async def _send_events(self, socket: Socket, listener: Listener) -> None:
+        while True:
+            event = await listener.queue.get()
+            if event is None:
+                return
+            payload = await self._payload(event, listener.viewer)
+            if payload is not None:
+                message = {"stream": _parts(event.streams[0]), "event": event.kind, "payload": payload.decode()}
+                await socket.send(_encode(message).decode())
+
+    async def _commands(self, socket: Socket, listener: Listener) -> None:
+        """What the app says: ``{"type": "subscribe", "stream": "hashtag", "tag": "x"}``."""
+        try:
+            while (text := await socket.receive()) is not None:
+                await self._command(socket, listener, text)
+        finally:
+            listener.close()
+
+    async def _command(self, socket: Socket, listener: Listener, text: str) -> None:
+        try:
+            said = msgspec.json.decode(text, type=dict[str, object])
+            name = stream_name(str(said.get("stream", "")), str(said.get("tag", "")))
+        except (msgspec.DecodeError, BadRequest) as error:
+            message = error.message if isinstance(error, BadRequest) else "the message is no JSON object"
+            await socket.send(_encode({"error": message, "status": 400}).decode())
+            return
+        if said.get("type") == "subscribe":
+            if len(listener.streams) < 100:
+                listener.streams.add(name)
+        elif said.get("type") == "unsubscribe":
+            listener.streams.discard(name)
+
+
+def _parts(stream: str) -> list[str]:
+    """A stream as apps know it: a hashtag's name stands apart."""
+    for prefix in ("hashtag:local", "hashtag"):
+        if stream.startswith(prefix + ":") and stream != prefix:
+            return [prefix, stream[len(prefix) + 1 :]]
+    return [stream]

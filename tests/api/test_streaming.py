@@ -1,0 +1,193 @@
+"""Streams over real sockets: what arrives, for whom, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+import websockets
+
+from fedishare.services import accounts
+from fedishare.store import credentials
+from tests.support.world import Org, Person, World, new_world
+
+SOON = 5.0
+
+
+@dataclass
+class Live:
+    """An instance behind a real socket."""
+
+    org: Org
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with new_world(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def live(world: World) -> AsyncIterator[Live]:
+    org = await world.org("clinic.localhost")
+    config = uvicorn.Config(
+        org.server, port=0, lifespan="off", log_config=None, ws="websockets-sansio", interface="asgi3"
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    async with asyncio.timeout(SOON):
+        while not server.started:  # noqa: ASYNC110 — uvicorn has no event for it
+            await asyncio.sleep(0.005)
+    try:
+        yield Live(org, server.servers[0].sockets[0].getsockname()[1])
+    finally:
+        org.server.end_streams()
+        server.should_exit = True
+        await task
+
+
+def token_of(person: Person) -> str:
+    return person.client.headers["authorization"].removeprefix("Bearer ")
+
+
+@contextlib.asynccontextmanager
+async def socket(live: Live, token: str, **query: str) -> AsyncIterator[Any]:
+    asked = "&".join(f"{k}={v}" for k, v in query.items())
+    url = f"ws://{live.address}/api/v1/streaming?{asked}"
+    before = live.org.server.hub.listening
+    async with websockets.connect(url, additional_headers={"authorization": f"Bearer {token}"}) as made:
+        assert live.org.server.hub.listening == before + 1
+        yield made
+
+
+async def heard(connection: Any) -> tuple[list[str], str, Any]:
+    message = json.loads(await asyncio.wait_for(connection.recv(), SOON))
+    payload = message["payload"]
+    return message["stream"], message["event"], payload if message["event"] == "delete" else json.loads(payload)
+
+
+async def test_home_notifications_edits_and_deletes_arrive(live: Live) -> None:
+    ana, ben = await live.org.person("ana"), await live.org.person("ben")
+    await ben.follow("ana")
+    async with socket(live, token_of(ben), stream="user") as listening:
+        status = await ana.say("hello @ben")
+        events = [await heard(listening), await heard(listening)]
+        assert sorted(kind for _, kind, _ in events) == ["notification", "update"]
+        assert {stream[0] for stream, _, _ in events} == {"user"}
+        update = next(payload for _, kind, payload in events if kind == "update")
+        assert update["id"] == status["id"]
+        await ana.edit(status, "hello @ben, again")
+        assert (await heard(listening))[1:][0] == "status.update"
+        await ana.delete(status)
+        assert (await heard(listening))[1:] == ("delete", status["id"])
+
+
+async def test_nobody_hears_what_is_not_for_them(live: Live) -> None:
+    ana, ben, eva = [await live.org.person(name) for name in ("ana", "ben", "eva")]
+    await ben.follow("ana")
+    async with (
+        socket(live, token_of(eva), stream="user") as at_home,
+        socket(live, token_of(eva), stream="public") as public,
+    ):
+        await ana.say("for followers", visibility="private")
+        await ana.say("for ben @ben", visibility="direct")
+        shown = await ana.say("for everybody")
+        assert (await heard(public))[2]["id"] == shown["id"]
+        own = await eva.say("mine")
+        assert (await heard(at_home))[2]["id"] == own["id"]
+
+
+async def test_blocked_and_muted_people_are_not_heard(live: Live) -> None:
+    ana, ben, eva = [await live.org.person(name) for name in ("ana", "ben", "eva")]
+    async with socket(live, token_of(eva), stream="public:local") as public:
+        await eva.do(f"/api/v1/accounts/{ana.id}/mute")
+        await ben.do(f"/api/v1/accounts/{eva.id}/block")
+        await ana.say("muted")
+        await ben.say("blocks eva")
+        own = await eva.say("mine")
+        assert (await heard(public))[2]["id"] == own["id"]
+
+
+async def test_one_connection_carries_many_streams(live: Live) -> None:
+    ana = await live.org.person("ana")
+    async with socket(live, token_of(ana)) as listening:
+        await listening.send(json.dumps({"type": "subscribe", "stream": "hashtag", "tag": "XRay"}))
+        await listening.send(json.dumps({"type": "subscribe", "stream": "nonsense"}))
+        assert json.loads(await asyncio.wait_for(listening.recv(), SOON))["error"] == "Unknown stream type"
+        tagged = await ana.say("look #xray")
+        stream, kind, payload = await heard(listening)
+        assert (stream, kind, payload["id"]) == (["hashtag", "xray"], "update", tagged["id"])
+        await listening.send(json.dumps({"type": "unsubscribe", "stream": "hashtag", "tag": "xray"}))
+        await listening.send(json.dumps({"type": "subscribe", "stream": "public:local"}))
+        await listening.send("not json")
+        assert "error" in json.loads(await asyncio.wait_for(listening.recv(), SOON))
+        later = await ana.say("more #xray")
+        assert (await heard(listening))[0::2][0] == ["public:local"]
+        assert later["id"]
+
+
+async def test_server_sent_events(live: Live) -> None:
+    ana = await live.org.person("ana")
+    url = f"http://{live.address}/api/v1/streaming/user"
+    async with httpx.AsyncClient() as client, asyncio.timeout(SOON):
+        asking = client.stream("GET", url, headers=dict(ana.client.headers))
+        async with asking as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            lines = answer.aiter_lines()
+            assert await anext(lines) == ":)"
+            status = await ana.say("hello")
+            assert [await anext(lines), await anext(lines)] == ["", "event: update"]
+            assert json.loads((await anext(lines)).removeprefix("data: "))["id"] == status["id"]
+    async with asyncio.timeout(SOON):
+        while live.org.server.hub.listening:  # noqa: ASYNC110 — the end of a connection has no event here
+            await asyncio.sleep(0.01)
+
+
+async def test_a_token_that_ends_ends_its_streams(live: Live) -> None:
+    ana = await live.org.person("ana")
+    async with socket(live, token_of(ana), stream="user") as listening:
+        [row] = await live.org.read(credentials.tokens, ana.id)
+        await live.org.write(accounts.revoke_token, row.id)
+        with pytest.raises(websockets.ConnectionClosed):
+            await asyncio.wait_for(listening.recv(), SOON)
+    ben = await live.org.person("ben")
+    async with socket(live, token_of(ben), stream="user") as listening:
+        await live.org.write(accounts.suspend, await live.org.by_handle("ben"), "test")
+        with pytest.raises(websockets.ConnectionClosed):
+            await asyncio.wait_for(listening.recv(), SOON)
+
+
+async def test_strangers_and_small_scopes_hear_nothing(live: Live) -> None:
+    posts_only = await live.org.person("ana", scopes="write")
+    for token in ("", "wrong", token_of(posts_only)):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with websockets.connect(f"ws://{live.address}/api/v1/streaming?stream=user&access_token={token}"):
+                pass
+        assert refused.value.response.status_code == 403
+    assert live.org.server.hub.listening == 0
+    ben = await live.org.person("ben")
+    async with websockets.connect(f"ws://{live.address}/api/v1/streaming?stream=user&access_token={token_of(ben)}"):
+        assert live.org.server.hub.listening == 1
+    async with websockets.connect(f"ws://{live.address}/api/v1/streaming", subprotocols=[token_of(ben)]):  # type: ignore[list-item]
+        pass
+
+
+async def test_the_end_of_the_server_ends_streams(live: Live) -> None:
+    ana = await live.org.person("ana")
+    async with socket(live, token_of(ana), stream="user") as listening:
+        live.org.server.end_streams()
+        with pytest.raises(websockets.ConnectionClosed):
+            await asyncio.wait_for(listening.recv(), SOON)
