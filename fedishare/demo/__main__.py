@@ -9,7 +9,7 @@ from types import FrameType
 
 import click
 
-from fedishare.demo.screen import Screen
+from fedishare.demo.screen import NotSo, Screen
 from fedishare.demo.story import Story
 from fedishare.demo.world import World, running_world
 
@@ -36,7 +36,7 @@ def main(once: bool) -> None:
                 signal.pause()
     except KeyboardInterrupt:
         screen.say("\nStopped.")
-    except RuntimeError as error:
+    except (RuntimeError, NotSo) as error:
         screen.say(f"{screen.styled('Error:', '31;1')} {error}")
         sys.exit(1)
     sys.exit(1 if screen.failed or (once and not screen.checked) else 0)

@@ -13,7 +13,7 @@ import httpx
 from fedishare.activitypub.keys import load_private_pem
 from fedishare.activitypub.signatures import sign_cavage
 from fedishare.demo.screen import NotSo
-from fedishare.model.ids import Millis
+from fedishare.model.ids import Domain, Millis
 from fedishare.model.names import Names
 from fedishare.services.accounts import KeyPair
 
@@ -150,7 +150,7 @@ class Person:
 
     def _signed(self, method: str, place: Place, path: str, body: bytes | None) -> dict[str, str]:
         key = load_private_pem(self.keys.rsa_private)
-        key_id = Names(self.place.origin, self.place.domain).main_key(self.name)
+        key_id = Names(self.place.origin, Domain(self.place.domain)).main_key(self.name)
         now = Millis(time.time_ns() // 1_000_000)
         kind = ACTIVITY if body is not None else None
         return sign_cavage(method, place.origin + path, body, key_id, key, now, kind)

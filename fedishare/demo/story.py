@@ -178,7 +178,7 @@ class Story:
             lambda: same(self.world.clinic.command("deliveries", inside["id"], "--json")["deliveries"], []),
         )
         screen.check(
-            "Lin's answer is for followers at the clinic, Ana's question was public at the lab: each side's terms decide",
+            "Ana's question is public at the lab, Lin's answer is for followers at the clinic: terms differ",
             self._labels,
         )
 

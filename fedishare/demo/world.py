@@ -13,13 +13,14 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fedishare.app import new_keys, opened_database, prepare_database, site_of
 from fedishare.config import Config, load, prepare, render
 from fedishare.demo.people import Person, Place
+from fedishare.demo.screen import NotSo
 from fedishare.model.ids import Domain
 from fedishare.model.partners import Partner, Terms
 from fedishare.services import accounts, governance
@@ -65,20 +66,31 @@ class Instance:
     config: Path
     people: dict[str, Person]
     log: Path
+    listener: socket.socket
     process: subprocess.Popen[bytes] | None = None
-    lines: list[str] = field(default_factory=list)
 
     def start(self) -> None:
         """Start the server. It ends by itself when this process does, however that ends."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 — this very program
-                [sys.executable, "-m", "fedishare", "serve", "-c", str(self.config), "--until-eof"],
+                [
+                    sys.executable,
+                    "-m",
+                    "fedishare",
+                    "serve",
+                    "-c",
+                    str(self.config),
+                    "--fd",
+                    str(self.listener.fileno()),
+                ],
+                pass_fds=(self.listener.fileno(),),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=_environment(),
                 start_new_session=True,  # Ctrl-C is for us, who then stop the servers
             )
+        self.listener.close()
 
     def wait_until_up(self) -> None:
         """Wait for the server's first line. Raises `RuntimeError` with what it said instead."""
@@ -93,13 +105,13 @@ class Instance:
             raise RuntimeError(f"{self.place.domain} did not start:\n{self.log.read_text()[-2000:]}")
 
     def command(self, *words: str) -> Any:
-        """Run ``fedishare WORDS --json`` for this instance; what it printed. Raises `RuntimeError`."""
+        """Run ``fedishare WORDS --json`` for this instance; what it printed. Raises `NotSo`."""
         done = subprocess.run(  # noqa: S603 — this very program
             [sys.executable, "-m", "fedishare", *words, "-c", str(self.config)],
             capture_output=True, text=True, check=False, env=_environment(),
         )  # fmt: skip
         if done.returncode:
-            raise RuntimeError(f"fedishare {' '.join(words)}: {done.stderr.strip()}")
+            raise NotSo(f"fedishare {' '.join(words)}: {done.stderr.strip()}")
         return json.loads(done.stdout) if "--json" in words else done.stdout
 
 
@@ -126,9 +138,10 @@ class World:
 def running_world() -> Iterator[World]:
     """Three servers in a temporary folder; all is ended and removed when the block is left, however it is left."""
     with tempfile.TemporaryDirectory(prefix="fedishare-demo-", ignore_cleanup_errors=True) as folder:
-        places = dict(zip((plan.name for plan in PLANS), _places(), strict=True))
+        listeners = {plan.name: listener for plan, listener in zip(PLANS, _listeners(), strict=True)}
+        places = {plan.name: _place(plan, listeners[plan.name]) for plan in PLANS}
         with ThreadPoolExecutor() as pool:  # keys take a while, and each has its own
-            made = list(pool.map(lambda plan: _instance(plan, places, Path(folder)), PLANS))
+            made = list(pool.map(lambda plan: _instance(plan, places, listeners[plan.name], Path(folder)), PLANS))
         try:
             for instance in made:
                 instance.start()
@@ -139,38 +152,39 @@ def running_world() -> Iterator[World]:
             _stop(made)
 
 
-def _places() -> list[Place]:
-    """Ports that are easy to type where they are free, else any."""
-    ports = FIRST_PORTS if all(_is_free(port) for port in FIRST_PORTS) else _free_ports(len(PLANS))
-    places = []
-    for plan, port in zip(PLANS, ports, strict=True):
-        domain = f"{plan.name}.localhost:{port}"
-        places.append(Place(domain, f"http://{domain}", port))
-    return places
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_ports(number: int) -> Sequence[int]:
-    probes = [socket.socket() for _ in range(number)]
+def _listeners() -> list[socket.socket]:
+    """A listening socket for each instance: ports that are easy to type where they are free, else any."""
+    made: list[socket.socket] = []
     try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+        for port in FIRST_PORTS:
+            made.append(_listener(port))
+    except OSError:
+        for listener in made:
+            listener.close()
+        made = [_listener(0) for _ in FIRST_PORTS]
+    return made
 
 
-def _instance(plan: Plan, places: dict[str, Place], folder: Path) -> Instance:
+def _listener(port: int) -> socket.socket:
+    """It listens from here on, so nobody else can take the port before the server has it."""
+    made = socket.socket()
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(("127.0.0.1", port))
+        made.listen(2048)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _place(plan: Plan, listener: socket.socket) -> Place:
+    port = listener.getsockname()[1]
+    domain = f"{plan.name}.localhost:{port}"
+    return Place(domain, f"http://{domain}", port)
+
+
+def _instance(plan: Plan, places: dict[str, Place], listener: socket.socket, folder: Path) -> Instance:
     """Write the configuration, make the database, the people and their tokens."""
     home, place = folder / plan.name, places[plan.name]
     home.mkdir(mode=0o700)
@@ -183,11 +197,11 @@ def _instance(plan: Plan, places: dict[str, Place], folder: Path) -> Instance:
         name: Person(name, shown, place, pair, token)
         for (name, shown), pair, token in zip(plan.people, keys, tokens, strict=True)
     }
-    return Instance(place, path, people, home / "server.log")
+    return Instance(place, path, people, home / "server.log", listener)
 
 
 def _toml(plan: Plan, place: Place, places: dict[str, Place]) -> str:
-    values = {
+    values: dict[str, dict[str, object]] = {
         "server": {
             "domain": place.domain,
             "origin": place.origin,
@@ -236,6 +250,7 @@ def _stop(instances: Sequence[Instance]) -> None:
             process.kill()
             process.wait()
     for instance in instances:
+        instance.listener.close()
         for person in instance.people.values():
             person.close()
         if instance.process is not None:
