@@ -80,6 +80,5 @@ def token_of(scope: Scope) -> str:
     kind, _, token = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and token:
         return token.strip()
-    protocols = scope.get("subprotocols") or []
-    found: str = protocols[0] if protocols else query_of(scope).get("access_token", "")
-    return found
+    protocols: list[str] = scope.get("subprotocols") or []
+    return protocols[0] if protocols else query_of(scope).get("access_token", "")

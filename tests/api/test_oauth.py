@@ -40,7 +40,7 @@ async def org(world: World) -> Org:
 
 @pytest.fixture
 async def browser(org: Org) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(org.server)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(org.server)
     async with httpx.AsyncClient(transport=transport, base_url=org.server.instance.site.names.origin) as made:
         yield made
 
