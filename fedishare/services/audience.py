@@ -114,15 +114,14 @@ def named_people(tx: Tx, site: Site, text: str, reach: Reach) -> Named:
 
 
 def with_answered(tx: Tx, named: Named, labels: Labels, answered: Post | None) -> Named:
-    """The people named, and silently the partner's person that an open post answers: an answer arrives, named or not.
+    """The people named, and silently the partner's person whom the post answers: an answer arrives, named or not.
 
-    Only the text's own handles are mentions that notify; this one is an address.
+    Only the text's own handles are mentions that notify; this one is an address. Direct posts name their people.
     """
     author = actors.by_id(tx, answered.author_id) if answered is not None else None
     if author is None or author.is_local or author.state >= 2 or not within_reach(labels.reach, author):
         return named
-    is_open = labels.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
-    if not is_open or any(mention.actor_id == author.id for mention in named.mentions):
+    if labels.visibility is Visibility.DIRECT or any(mention.actor_id == author.id for mention in named.mentions):
         return named
     silent = Mention(author.id, author.iri, author.handle, author.url, silent=True)
     return Named((*named.mentions, silent), named.unreached)
