@@ -51,6 +51,8 @@ from fedishare.store.db import Tx
 APPLY = "apply"
 STALE = 24 * 3600 * 1000
 """An actor is read again when it is seen after this time; milliseconds."""
+UNDONE = "undone"
+"""The rule on record of an activity that never came in, because it had been taken back."""
 ERASE_AT_ONCE = 200
 """Posts of a deleted actor that are removed in the transaction of the Delete; more are left to a job."""
 
@@ -359,6 +361,9 @@ def _undo(tx: Tx, actor: Actor, intent: Undo) -> Result:
             tried = (_undo_block,)
         case _:
             return Result.NOTHING
+    if intent.iri is not None and actor.domain is not None:
+        # What was taken back before it came (peers deliver in any order) must not have an effect when it does.
+        activities.record(tx, intent.iri, actor.iri, "Undo", actor.domain, UNDONE, 0)
     return _done(any(undo(tx, actor, intent) for undo in tried))
 
 
