@@ -79,6 +79,6 @@ def token_of(scope: Scope) -> str:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
     kind, _, token = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and token:
-        return token.strip()
-    protocols: list[str] = scope.get("subprotocols") or []
+        return str(token.strip())
+    protocols: list[str] = list(scope.get("subprotocols") or [])
     return protocols[0] if protocols else query_of(scope).get("access_token", "")
