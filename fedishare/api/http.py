@@ -241,10 +241,13 @@ async def _from_multipart(call: Call, body: bytes) -> list[tuple[str, Any]]:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:
         raise BadRequest(f"the body cannot be read as multipart: {error}") from error
-    for name, value in form.multi_items():
-        if not isinstance(value, str):
-            raise BadInput(f"{name[:40]}: uploads are not available on this server", path=name)
-    return list(form.multi_items())
+    try:
+        for name, value in form.multi_items():
+            if not isinstance(value, str):
+                raise BadInput(f"{name[:40]}: uploads are not available on this server", path=name)
+        return list(form.multi_items())
+    finally:
+        await form.close()
 
 
 def _nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -138,6 +138,7 @@ class Statuses:
         now = api.instance.clock()
         draft = read_draft(found, now, development=api.site.development, app_name=viewer.app_name)
         post_services.check_draft(api.site, draft)
+        self._check_reach(draft)
         key = call.headers.get("idempotency-key") or None
         if key is not None and len(key) > MAX_KEY:
             raise BadInput(f"Idempotency-Key has {len(key)} characters; at most {MAX_KEY} are taken")
@@ -153,6 +154,12 @@ class Statuses:
         # The author is told what stayed plain text, and what was narrowed.
         notes = {"unreached": [{"acct": a, "reason": r} for a, r in made.unreached], "narrowed": list(made.narrowed)}
         return found[:-1] + b',"fedishare":' + _encode(notes) + b"}"
+
+    def _check_reach(self, draft: Draft) -> None:
+        """A name that is misspelt would reach nobody, silently. Raises `BadInput`."""
+        for domain in sorted(draft.reach.domains or ()) if draft.reach is not None else ():
+            if self.api.instance.guard.policy.find(domain)[1] is None:
+                raise BadInput(f"Validation failed: {domain} is not a partner of this server", path="reach")
 
     async def _resolve_named(self, viewer: Id, draft: Draft) -> dict[str, str]:
         """Look up unknown handles of partners that the post may reach, before it is published.
@@ -201,6 +208,7 @@ class Statuses:
         """``PUT /api/v1/statuses/{id}``"""
         found = await params(call)
         draft = read_draft(found, self.api.instance.clock(), development=self.api.site.development, app_name=None)
+        self._check_reach(draft)
         ident = parse_id(call.params["id"])
         before = await self.api.database.read(posts.by_id, ident)
         if before is not None and before.author_id == call.me.id:
@@ -370,6 +378,7 @@ class Statuses:
         """``POST /api/v1/fedishare/audience``: who would receive the post, from the code that delivers."""
         found = await params(call)
         draft = read_draft(found, self.api.instance.clock(), development=self.api.site.development, app_name=None)
+        self._check_reach(draft)
         reasons = await self._resolve_named(call.me.id, draft)
         return json_answer(await self.api.database.read(self._preview, call.me.id, draft, reasons))
 

@@ -112,16 +112,30 @@ class House:
             await person.do(f"/api/v1/accounts/{self.ana.id}/follow")
 
 
+async def returning(org: Org, name: str) -> Person:
+    """Somebody who has an account already."""
+    token = accounts.new_token()
+    await org.write(accounts.issue_token, name, token, "read write follow push")
+    actor = await org.by_handle(name)
+    assert actor is not None
+    return Person(org, name, actor.id, str(actor.iri), await org.world.client(org, token))
+
+
 @asynccontextmanager
 async def house(
-    folder: Path, database_url: str | None = None, *, partners: Iterable[str | Json] = PARTNERS, **tables: Any
-) -> AsyncIterator[House]:
-    """A house until the block ends. Fails the test in which the server logged an error."""
+    folder: Path, database_url: str | None = None, *, partners: Iterable[str | Json] = PARTNERS, again: bool = False,
+    **tables: Any,
+) -> AsyncIterator[House]:  # fmt: skip
+    """A house until the block ends. Fails the test in which the server logged an error.
+
+    ``again``: it was there before and is started once more; its people get new tokens.
+    """
     if database_url is not None:
         tables["database"] = {"url": database_url}
     async with new_world(folder) as world:
         org = await world.org(HOME, partners, **tables)
         for partner in PARTNERS:
             world.internet.answer(partner, 202)
-        ana, ben, cy = [await org.person(name) for name in ("ana", "ben", "cy")]
+        make = returning if again else Org.person
+        ana, ben, cy = [await make(org, name) for name in ("ana", "ben", "cy")]
         yield House(world, org, ana, ben, cy)
