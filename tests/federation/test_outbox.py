@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -45,7 +46,7 @@ from tests.support.builders import Us, server
 from tests.support.clock import Clock
 from tests.support.internet import PretendInternet
 from tests.support.peer import PUBLIC, PeerServer
-from tests.support.sending import deliveries, follower, kinds, known, sending
+from tests.support.sending import deliveries, follower, followers, kinds, known, remote, sending
 
 
 @pytest.fixture
@@ -331,6 +332,20 @@ async def test_what_is_withheld_is_on_the_books_with_the_rule(
         await us.write(post_services.remove, ana, post.id)
         await worker.idle()
         assert (kinds(peer), kinds(third)) == (["Create", "Delete"], [])
+
+
+async def test_an_inbox_at_somebody_elses_host_gets_nothing(
+    us: Us, internet: PretendInternet, peer: PeerServer, third: PeerServer, worker: Worker, ana: Actor, ben: Actor
+) -> None:
+    """A partner cannot name another partner's inbox as one of its people's."""
+    person = remote("peer.example", "mallory", shared=False)
+    endpoints = replace(person.endpoints, inbox=Iri("https://third.example/users/eva/inbox"))
+    await followers(us, [replace(person, endpoints=endpoints)], ana)
+    await us.post(ana, "hello")
+    await worker.idle()
+    assert (kinds(peer), kinds(third)) == (["Create"], [])
+    (withheld,) = [row for row in await deliveries(us) if row.state is JobState.CANCELLED]
+    assert (withheld.host, withheld.rule) == ("third.example", "inbox-host")
 
 
 @pytest.mark.spec("R84")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -264,7 +265,7 @@ async def test_kinds_have_their_own_room(database: Database) -> None:
 
 async def test_two_processes_never_run_one_lane_twice(schema_url: str, database: Database, clock: Clock) -> None:
     """Claims side by side from several processes (on SQLite: connections) keep lanes and hosts within their limits."""
-    lanes = [(f"h{n % 7}.example", f"h{n % 7}|{n % 21}") for n in range(420)]
+    lanes = [(f"h{n % 7}.example", f"h{n % 7}|{n % 84}") for n in range(840)]
     await database.write(put, lanes)
     others = [await open_database(schema_url, clock=clock) for _ in range(2)]
     running: dict[str, Id] = {}
@@ -296,9 +297,34 @@ async def test_two_processes_never_run_one_lane_twice(schema_url: str, database:
     finally:
         for other in others:
             await other.close()
-    assert (await states(database)) == {JobState.DONE: 420}
+    assert (await states(database)) == {JobState.DONE: 840}
     assert all(ids == sorted(ids) for ids in order.values())
     assert peak <= 4
+
+
+async def test_a_claim_waits_for_the_one_before_it(schema_url: str, database: Database, clock: Clock) -> None:
+    """What another process is just taking counts already, though it is not committed yet."""
+    await database.write(put, [("a.example", f"a|{n}") for n in range(12)])
+    other = await open_database(schema_url, clock=clock)
+    claimed, go_on = threading.Event(), threading.Event()
+
+    def slowly(tx: Tx) -> list[Job]:
+        taken = queue.turn(tx, [], [want()], LEASE).jobs
+        claimed.set()
+        go_on.wait(5)
+        return taken
+
+    try:
+        first = asyncio.create_task(database.write(slowly))
+        await asyncio.to_thread(claimed.wait, 5)
+        second = asyncio.create_task(turn(other))
+        done_early, _ = await asyncio.wait([second], timeout=0.1)
+        go_on.set()
+        assert not done_early
+        assert (len(await first), len((await second).jobs)) == (4, 0)
+    finally:
+        go_on.set()
+        await other.close()
 
 
 @pytest.mark.parametrize("free", [1, 16])
