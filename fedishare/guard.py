@@ -9,7 +9,7 @@ every older one worthless at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import InitVar, dataclass, field
 from urllib.parse import urlsplit
 
@@ -29,6 +29,8 @@ MAX_STRANGERS = 500
 """Distinct counters kept for hosts that are nobody's, between two drains; further ones share ``OTHERS``."""
 MAX_COUNTERS = 5_000
 """Distinct counters kept in all."""
+MAX_KEPT = 10_000
+"""Answers kept for the same question; further ones are made anew."""
 OTHERS = "(others)"
 
 _KEY = object()
@@ -126,11 +128,36 @@ class _Tally:
     last_at: Millis
 
 
+@dataclass(frozen=True, slots=True)
+class _Force:
+    """The policy in force, its mark, and what it has allowed so far by what was asked.
+
+    Deciding is pure, and the same few questions come a thousand times a second. Refusals are not kept: strangers can
+    ask without end.
+    """
+
+    policy: Policy
+    generation: object = field(default_factory=object)
+    allowed: dict[Hashable, Decision] = field(default_factory=dict)
+
+    def decide(self, facts: Facts) -> Decision:
+        """The decision about ``facts``."""
+        kept = self.allowed.get(facts.timeless)
+        if kept is not None:
+            return kept
+        decision = decide(self.policy, facts)
+        partner = decision.partner
+        # Terms that expire are the only thing that looks at the clock.
+        if decision.allowed and partner is not None and partner.expires_at is None and len(self.allowed) < MAX_KEPT:
+            self.allowed[facts.timeless] = decision
+        return decision
+
+
 class Guard:
     """The gate of one instance. Thread-safe; ``clock`` gives milliseconds since 1970."""
 
     def __init__(self, policy: Policy, *, clock: Callable[[], Millis], development: bool) -> None:
-        self._state = (policy, object())
+        self._force = _Force(policy)
         self._clock = clock
         self._development = development
         self._counts: dict[_Counter, _Tally] = {}
@@ -140,13 +167,13 @@ class Guard:
     @property
     def policy(self) -> Policy:
         """The policy in force."""
-        return self._state[0]
+        return self._force.policy
 
     def replace(self, policy: Policy) -> None:
         """Put another policy in force; permits given under the former one no longer hold. Equal ones change nothing."""
         with self._lock:
-            if policy != self._state[0]:
-                self._state = (policy, object())
+            if policy != self._force.policy:
+                self._force = _Force(policy)
 
     def admit_peer(self, host: str) -> Partner:
         """CONNECT: may the peer that signs as ``host`` make a request at all? Raises `PolicyRefusal`.
@@ -213,7 +240,7 @@ class Guard:
 
     def holds(self, permit: Permit) -> bool:
         """Whether a permit is still good: the policy is the one it was given under, and its minute is not over."""
-        return permit.generation is self._state[1] and self._clock() < permit.valid_until
+        return permit.generation is self._force.generation and self._clock() < permit.valid_until
 
     def covers(self, permit: Permit, url: str) -> bool:
         """Whether a permit is for the host of ``url``; to be asked after every redirect. Never raises."""
@@ -256,8 +283,8 @@ class Guard:
         return host
 
     def _permit(self, facts: Facts, host: Domain, purpose: Purpose) -> Permit:
-        policy, generation = self._state
-        decision = self._decide(facts, policy)
+        force = self._force
+        decision = self._decide(facts, force)
         partner = decision.partner
         if not decision.allowed or partner is None:
             raise _refusal(decision)
@@ -268,14 +295,14 @@ class Guard:
             partner=partner,
             rule=decision.rule,
             revision=decision.revision,
-            generation=generation,
+            generation=force.generation,
             valid_until=Millis(until if partner.expires_at is None else min(until, partner.expires_at)),
             development=self._development,
             key=_KEY,
         )
 
-    def _decide(self, facts: Facts, policy: Policy | None = None) -> Decision:
-        decision = decide(policy or self.policy, facts)
+    def _decide(self, facts: Facts, force: _Force | None = None) -> Decision:
+        decision = (force or self._force).decide(facts)
         if not decision.allowed or facts.question in (Question.RECEIVE, Question.DELIVER):
             self._count(facts, decision)
         return decision

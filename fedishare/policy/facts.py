@@ -80,6 +80,14 @@ class Facts:
     purpose: Purpose | None = None
 
     @property
+    def timeless(self) -> tuple[object, ...]:
+        """Everything but the time, and the size, at which no rule looks: equal for the same question asked again."""
+        return (
+            self.question, self.domain, self.activity_type, self.object_type, self.visibility, self.reach,
+            self.has_media, self.is_direct, self.public_addressed, self.purpose,
+        )  # fmt: skip
+
+    @property
     def is_protocol_answer(self) -> bool:
         """Whether the activity settles or takes back something (see the module's text)."""
         return self.activity_type in ANSWERS

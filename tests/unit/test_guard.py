@@ -449,3 +449,46 @@ def test_hostile_hosts_and_urls_end_in_a_refusal(text: str) -> None:
                 ask()
             except PolicyRefusal as refusal:
                 assert refusal.rule and len(refusal.message) < 500
+
+
+# Answers that are kept.
+
+QUESTIONS = st.builds(
+    DeliveryFacts,
+    activity_type=st.sampled_from(["Create", "Follow", "Delete", "Announce", "Nonsense"]),
+    object_type=st.sampled_from([None, "Note", "Question"]),
+    visibility=st.sampled_from([None, *Visibility]),
+    reach=st.sampled_from([None, LOCAL, PARTNERS]),
+    has_media=st.booleans(),
+    public_addressed=st.booleans(),
+)
+STEPS = st.one_of(
+    st.tuples(st.sampled_from(["lab.example", "ward.example", "LAB.example.", "stranger.example"]), QUESTIONS),
+    st.builds(
+        lambda state, direction, media, expires: Partner(
+            LAB.domain, state, Terms(direction=direction, media=media), expires_at=expires
+        ),
+        st.sampled_from(PartnerState),
+        st.sampled_from(Direction),
+        st.booleans(),
+        st.sampled_from([None, Millis(START + 500)]),
+    ),
+    st.sampled_from([1, 400]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, min_size=1, max_size=25))
+def test_an_answer_is_the_one_that_would_be_made_now(steps: list[Any]) -> None:
+    clock = Clock()
+    guard = guard_of(LAB, WARD, clock=clock)
+    for step in steps:
+        match step:
+            case Partner():
+                guard.replace(policy_of(step, WARD))
+            case int():
+                clock.forward(step)
+            case (host, facts):
+                expected = guard.explain(facts.to_host(host, clock()))
+                assert guard.may_read(host, facts) is expected.allowed
+                assert guard.may_read(host, facts) is expected.allowed
