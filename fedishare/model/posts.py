@@ -109,6 +109,10 @@ class Attachment:
     focus: tuple[float, float] | None = None
     preview_url: str | None = None
     id: Id | None = None
+    """Of our own upload; None for what is elsewhere."""
+    preview_size: tuple[int, int] | None = None
+    seconds: float = 0.0
+    rate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,8 @@ class Draft:
     poll: Poll | None = None
     attachments: tuple[Attachment, ...] = ()
     app_name: str | None = None
+    media_ids: tuple[Id, ...] | None = None
+    """The author's uploads to attach, in this order; None leaves an edited post's as they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from fedishare.model.errors import BadInput, NotAllowed, NotFound
 from fedishare.model.ids import Handle, Id, Iri, Millis
 from fedishare.model.outgoing import PublishEdit, PublishPost, WithdrawPost
 from fedishare.model.posts import LOCAL, Content, Draft, Mention, Post, PostKind, RemotePost, Visibility
-from fedishare.services import audience
+from fedishare.services import audience, media
 from fedishare.services.site import FetchPostJob, Site, federate, fetch
 from fedishare.store import activities, actors, interactions, posts, relations, timelines
 from fedishare.store.db import Tx
+from fedishare.store.paging import Page
 from fedishare.text import MentionTarget, clean_text, compose_html, normalise_hashtag, over_limit, scan
 
 MAX_THREAD_FETCH = 20
@@ -43,6 +44,9 @@ def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None 
         before = posts.by_id(tx, known) if known is not None else None
         if before is not None:
             return Published(before, repeated=True)
+    if draft.media_ids:
+        claimed = media.claim(tx, site, author.id, draft.media_ids, poll=draft.poll is not None)
+        draft = replace(draft, attachments=(*draft.attachments, *claimed))
     answered = audience.answered_post(tx, author, draft.in_reply_to_id)
     labels = audience.labels(tx, site, draft, answered)
     named = audience.named_people(tx, site, draft.text, labels.reach)
@@ -50,6 +54,7 @@ def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None 
     content = compose(site, draft, named.mentions)
     post = _new_post(tx, site, author, draft, labels, content, answered)
     posts.insert(tx, post)
+    media.attach(tx, post.id, post.content.attachments)
     _spread(tx, post, author, answered)
     if key is not None:
         activities.remember_key(tx, author.id, key, post.id)
@@ -85,7 +90,7 @@ def _new_post(
 
 def check_draft(site: Site, draft: Draft) -> None:
     """The limits of a draft. Raises `BadInput` saying by how much."""
-    if not draft.text.strip() and not draft.attachments and not draft.poll:
+    if not draft.text.strip() and not draft.attachments and not draft.media_ids and not draft.poll:
         raise BadInput("Validation failed: Text can't be blank", path="status")
     over = over_limit(draft.text, site.max_characters, warning=draft.summary, development=site.development)
     if over:
@@ -156,6 +161,7 @@ def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
     if post is None or post.author_id != author.id or post.boost_of_id is not None:
         raise NotFound("Record not found")
     answered = posts.by_id(tx, post.in_reply_to_id) if post.in_reply_to_id is not None else None
+    draft = _edited_media(tx, site, author, post, draft)
     named = audience.named_people(tx, site, draft.text, post.reach)
     named = audience.with_answered(tx, named, audience.Labels(post.visibility, post.reach), answered)
     content = compose(site, draft, named.mentions)
@@ -165,12 +171,26 @@ def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
         content = replace(content, poll=post.content.poll)
     if _same_content(post.content, content):
         return post
+    media.attach(tx, post.id, content.attachments)
     _apply_edit(tx, post, content, tx.now)
     if not post.reach.is_local:
         federate(tx, author.id, PublishEdit(post.id, tx.now))
     found = posts.by_id(tx, ident)
     assert found is not None  # noqa: S101 — just updated
     return found
+
+
+def _edited_media(tx: Tx, site: Site, author: Actor, post: Post, draft: Draft) -> Draft:
+    """The attachments after an edit: those that it names, or all as they were (with what is said of them now)."""
+    if draft.media_ids is None:
+        kept = post.content.attachments
+        ours = tuple(each.id for each in kept if each.id is not None)
+        if not ours or len(ours) != len(kept):
+            return replace(draft, attachments=kept)
+        draft = replace(draft, media_ids=ours)
+    named = draft.media_ids or ()
+    with_poll = draft.poll is not None
+    return replace(draft, attachments=media.claim(tx, site, author.id, named, post=post.id, poll=with_poll))
 
 
 def _same_options(old: Content, new: Content) -> bool:
@@ -190,7 +210,7 @@ def _apply_edit(tx: Tx, post: Post, content: Content, edited_at: Millis) -> None
     for mention in content.mentions:
         if mention.actor_id not in before and not mention.silent:
             timelines.notify(tx, mention.actor_id, "mention", post.author_id, post.id)
-    for booster in interactions.boosters(tx, post.id):
+    for booster in interactions.boosters(tx, post.id, Page(limit=1000)):
         timelines.notify(tx, booster[1].id, "update", post.author_id, post.id)
     tx.notify(PostEdited(post.id))
 
@@ -216,7 +236,7 @@ def _interested(tx: Tx, post: Post) -> tuple[Id, ...]:
     answers = posts.by_ids(tx, posts.descendants(tx, post.id))
     people = {p.author_id for p in answers.values() if p.in_reply_to_id == post.id}
     people |= {booster for _, booster in posts.boosts_of(tx, post.id)}
-    people |= {actor.id for _, actor in interactions.actors(tx, post.id, interactions.Kind.FAVOURITE, limit=1000)}
+    people |= {actor.id for _, actor in interactions.actors(tx, post.id, interactions.Kind.FAVOURITE, Page(limit=1000))}
     return tuple(sorted(people - {post.author_id}))
 
 
@@ -235,6 +255,7 @@ def bury(tx: Tx, post: Post, author_iri: Iri) -> None:
         posts.count_boosts(tx, post.boost_of_id, -1)
     timelines.drop(tx, post.id, post.author_id)
     actors.count_posts(tx, post.author_id, -1)
+    media.discard(tx, post)
     posts.delete(tx, post.id)
     tx.notify(PostRemoved(post.id, post.author_id, int(post.visibility)))
 

@@ -1,0 +1,115 @@
+"""The studio: where files of one instance are made anew and kept, a few at a time, beside the event loop.
+
+Two pictures are decoded at once, and one film: what a bomb could take is a number that can be planned for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from fedishare.media import films, images
+from fedishare.media.files import Folder, new_name
+from fedishare.media.films import Tools
+from fedishare.media.images import Bounds, Picture, Rendition
+from fedishare.media.sniff import FILMS, HEAD, IMAGES, PNG, SOUNDS, Format, sniff
+from fedishare.model.errors import BadInput
+from fedishare.model.media import Kept, Work
+
+THREADS = 2
+T = TypeVar("T")
+
+
+class Studio:
+    """One per instance. ``tools`` is None where there is no ffmpeg."""
+
+    def __init__(self, root: Path, tools: Tools | None) -> None:
+        self.folder = Folder(root)
+        self.tools = tools
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="media")
+        self._one_film = asyncio.Semaphore(1)
+
+    def close(self) -> None:
+        """Finish what is being made."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do something that waits for the disk or computes for long."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """What this instance takes in."""
+        return (*IMAGES, *FILMS, *SOUNDS) if self.tools else IMAGES
+
+    async def identify(self, source: BinaryIO) -> Format:
+        """What an upload is, if we take that. Raises `BadInput` in Mastodon's words."""
+        found = await self.aside(partial(_sniffed, source))
+        if found is None:
+            raise BadInput("Validation failed: File content type is invalid, File is invalid", path="file")
+        if found.family != "image" and self.tools is None:
+            raise BadInput(films.NOT_HERE, path="file")
+        return found
+
+    async def picture(self, source: BinaryIO, found: Format, bounds: Bounds = Bounds()) -> Picture:  # noqa: B008
+        """A picture, made anew in memory. Raises `BadInput`."""
+        if found.family != "image":
+            raise BadInput("Validation failed: File content type is invalid, File is invalid", path="file")
+        return await self.aside(partial(images.remake, source, found, bounds))
+
+    async def keep_picture(self, source: BinaryIO, found: Format) -> Work:
+        """A picture, made anew and kept with its preview."""
+        picture = await self.picture(source, found)
+        original = await self.keep(picture.original)
+        preview = await self.keep(picture.preview) if picture.preview else None
+        return Work("image", original, preview, picture.blurhash)
+
+    async def keep(self, made: Rendition) -> Kept:
+        """Write a file under a new name."""
+        name = new_name(made.extension)
+        await self.aside(partial(self.folder.put, name, made.body))
+        return Kept(name, made.media_type, len(made.body), made.width, made.height)
+
+    async def keep_film(self, source: Path, found: Format) -> Work:
+        """A film or sound, encoded anew and kept, with its first frame. Takes minutes. Raises `BadInput`."""
+        with self.folder.temporary() as part:
+            facts, still = await self._encode(source, found, part)
+            kind, extension = ("video", "mp4") if facts.family == "video" else ("audio", "mp3")
+            name = new_name(extension)
+            size = part.stat().st_size
+            await self.aside(partial(self.folder.adopt, part, name))
+        original = Kept(name, "video/mp4" if kind == "video" else "audio/mpeg", size, facts.width, facts.height)
+        preview = await self.keep(still.preview or still.original) if still else None
+        return Work(kind, original, preview, still.blurhash if still else None, facts.seconds, facts.rate)
+
+    async def _encode(self, source: Path, found: Format, part: Path) -> tuple[films.Facts, Picture | None]:
+        if self.tools is None:
+            raise BadInput(films.NOT_HERE, path="file")
+        async with self._one_film:
+            facts = await films.remake(self.tools, source, found, part)
+            if facts.family != "video":
+                return facts, None
+            with self.folder.temporary() as frame:
+                await films.first_frame(self.tools, part, frame)
+                with frame.open("rb") as opened:
+                    return facts, await self.picture(opened, PNG, Bounds(pixels=images.PREVIEW_PIXELS))
+
+    async def remove(self, names: list[str]) -> None:
+        """Delete files of ours."""
+
+        def gone() -> None:
+            for name in names:
+                self.folder.remove(name)
+
+        await self.aside(gone)
+
+
+def _sniffed(source: BinaryIO) -> Format | None:
+    source.seek(0)
+    head = source.read(HEAD)
+    source.seek(0)
+    return sniff(head)
