@@ -18,7 +18,7 @@ from fedishare.model.ids import Domain, Millis
 from fedishare.model.posts import LOCAL, PARTNERS, Poll, PollOption, Post, Reach, Visibility
 from fedishare.services import accounts
 from fedishare.services import relations as relation_services
-from fedishare.store import interactions, posts, relations
+from fedishare.store import actors, interactions, posts, relations
 from fedishare.store.interactions import Kind
 from fedishare.store.jobs import JobState
 from tests.support.builders import REPORTS, Us, follow, followed_by, server
@@ -73,6 +73,7 @@ async def test_follow_is_accepted_and_undone(us: Us, peer: PeerServer, kind: str
     for target in (us.names.instance_actor(), us.names.actor("nobody"), peer.person("mia").id):
         await took(peer, ben, peer.activity("Follow", ben, target))
     assert len(await us.queued("federate")) == 1
+    assert (await us.counts())[4] == 1
     await took(peer, ben, peer.activity("Undo", ben, wanted))
     assert await follow_of(us, ben.id, ana.iri) is None
     assert (await us.actor(ana.iri)).followers_count == 0
@@ -433,6 +434,8 @@ async def test_nothing_happens_to_posts_that_the_actor_cannot_see(us: Us, peer: 
     for activity in acts(private):
         await took(peer, ben, activity)
     assert await touched(private) == (1, 0, 1)  # followers may like and answer, not boost
+    await us.write(actors.set_profile, ana.id, ana.kind, replace(ana.profile, locked=True))
+    await took(third, carla, third.activity("Follow", carla, ana.iri))  # asked, and not yet a follower
     await took(third, carla, third.activity("Like", carla, private.iri))
     assert await touched(private) == (1, 0, 1)
     await took(third, carla, third.activity("Like", carla, hidden[1].iri))

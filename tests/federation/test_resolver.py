@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,13 @@ async def test_split_domains(tmp_path: Path, internet: PretendInternet, how: str
             social.handles["mia@social.lab.example"] = subject
         found = await resolver.resolve_handle(us.federation, Handle("mia", Domain("lab.example")))
         assert (found.iri, found.domain, found.host) == (mia.id, "lab.example", "social.lab.example")
+        # the redirect of a split domain leads to the same partner only
+        for elsewhere in ("third.example", "evil.example"):
+            query = "/.well-known/webfinger?resource=acct%3Amax%40lab.example"
+            home.redirects[query] = f"https://{elsewhere}{query}"
+            handle = Handle("max", Domain("lab.example"))
+            await fails(resolver.resolve_handle(us.federation, handle), FetchFailed, "another place")
+            assert elsewhere not in internet.dns_lookups
         # both names lead to her, and she signs from her host
         assert (await social.deliver(mia, social.create(mia))).status == 202
 
@@ -272,6 +280,23 @@ async def test_nobody_takes_the_name_of_somebody_else(us: Us, peer: PeerServer) 
     assert str((await resolver.fetch_actor(us.federation, iri(office.id))).handle) == "free@peer.example"
     again = peer.person("again", preferredUsername="free")
     await fails(resolver.fetch_actor(us.federation, iri(again.id)), BadDocument, "WebFinger does not say otherwise")
+
+
+async def test_answers_that_are_no_webfinger(us: Us, peer: PeerServer, internet: PretendInternet) -> None:
+    ben = peer.person("ben")
+    good = {"subject": "acct:ben@peer.example", "links": [{"rel": "self", "type": TYPE, "href": ben.id}]}
+    answers: list[tuple[int, str, bytes, type[FedishareError]]] = [
+        (200, "text/html", json.dumps(good).encode(), BadDocument),
+        (200, "application/jrd+json", b"{", BadDocument),
+        (200, "application/jrd+json", b"{}", NotFound),
+        (404, "text/plain", b"", NotFound),
+        (500, "text/plain", b"", FetchFailed),
+    ]
+    handle = Handle("ben", Domain("peer.example"))
+    for status, kind, body, error in answers:
+        internet.answer("peer.example", status, body, {"content-type": kind}, times=1)
+        await fails(resolver.resolve_handle(us.federation, handle), error)
+    assert (await resolver.resolve_handle(us.federation, handle)).iri == ben.id
 
 
 @pytest.mark.spec("R103")
