@@ -1,4 +1,4 @@
-"""For operators: health, metrics, and the registry of routes as a table."""
+"""For operators: health and metrics; and the style sheet of the few pages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fedishare import __version__
 from fedishare.http.call import Answer, Call, json_answer
+from fedishare.http.pages import STYLE_PATH, style
 from fedishare.http.routes import Access, Audience, Rate, Route
 from fedishare.instance import Instance
 from fedishare.model.errors import Unavailable
@@ -35,6 +36,10 @@ def routes(instance: Instance, counts: Callable[[], Mapping[tuple[str, int], int
     return [
         Route(
             method="GET", path="/health", handler=health, access=Access.OPEN, scopes=(), rate=Rate.PUBLIC, max_body=0,
+            audience=Audience.METADATA,
+        ),
+        Route(
+            method="GET", path=STYLE_PATH, handler=style, access=Access.OPEN, scopes=(), rate=Rate.PUBLIC, max_body=0,
             audience=Audience.METADATA,
         ),
         Route(

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from html import escape
 
 from fedishare.activitypub import inbox
 from fedishare.activitypub.documents import Documents
 from fedishare.activitypub.federation import Federation
 from fedishare.http.call import Answer, Call
+from fedishare.http.pages import page
 from fedishare.http.routes import Access, Audience, Handler, Rate, Route
 from fedishare.model.errors import NotFound
 
-_HTML = b"text/html; charset=utf-8"
 _AP = re.compile(r"application/(activity\+json|ld\+json|json)", re.IGNORECASE)
-_PAGE = (
-    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-    "<title>For members only</title><h1>For members only</h1>"
-    "<p>What people write here stays within their organization and its partners. "
-    "Members sign in with any app made for Mastodon, using the address of this server.</p></html>"
+_MEMBERS = (
+    "<p>What people write here stays within their organization and its partners.</p>"
+    "<p>Members sign in with any app made for Mastodon, using the address of this server.</p>"
 )
 _ABOUT = (
-    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-    "<title>{domain}</title><h1>{domain}</h1>"
-    "<p>A server for short posts among the people of one organization and the partners that it has chosen. "
-    "Members sign in with any app made for Mastodon, using the address of this server.</p></html>"
+    "<p>A server for short posts among the people of one organization and the partners that it has chosen.</p>"
+    "<p>Members sign in with any app made for Mastodon, using the address of this server.</p>"
 )
 _PRIVATE = ((b"vary", b"Accept, Signature"), (b"cache-control", b"private, no-store"))
 
@@ -47,7 +42,7 @@ def wants_page(accept: str) -> bool:
 
 def members_page() -> Answer:
     """The page for people who are not signed in: the same for everything, whether it exists or not."""
-    return Answer(_PAGE.encode(), status=401, media_type=_HTML, headers=_PRIVATE)
+    return page("For members only", _MEMBERS, status=401, headers=_PRIVATE[:1])
 
 
 async def _nothing(call: Call) -> Answer:
@@ -56,7 +51,7 @@ async def _nothing(call: Call) -> Answer:
 
 def _open_routes(federation: Federation, documents: Documents) -> list[Route]:
     """What anybody may read: the instance actor, and what this server is."""
-    about = Answer(_ABOUT.format(domain=escape(federation.instance.site.names.domain)).encode(), media_type=_HTML)
+    about = page(str(federation.instance.site.names.domain), _ABOUT)
 
     async def describe(call: Call) -> Answer:
         return about

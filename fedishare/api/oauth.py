@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 from fedishare.api.http import Api, Params, params
 from fedishare.http.call import Answer, Call, json_answer
+from fedishare.http.pages import page
 from fedishare.model.actors import Actor
 from fedishare.model.errors import NotAllowed, NotSignedIn
 from fedishare.services import accounts as account_services
@@ -27,36 +28,7 @@ from fedishare.store import oauth as oauth_store
 from fedishare.store.db import Tx
 
 COOKIE = "fedishare_session"
-_HTML = b"text/html; charset=utf-8"
 _ASKED = ("client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge", "code_challenge_method")
-_POLICY = (
-    b"content-security-policy",
-    b"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
-)
-_STYLE = b"""
-:root { color-scheme: light dark; --ink: #1c2733; --paper: #f5f7f9; --card: #fff; --line: #d5dce3; --go: #1f5fa8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --paper: #12171c; --card: #1b2229; --line: #36414c;
-  --go: #6ea8e8; } }
-* { box-sizing: border-box; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif; }
-main { width: min(26rem, calc(100vw - 2rem)); background: var(--card); border: 1px solid var(--line);
-  border-radius: 0.75rem; padding: 1.75rem; }
-h1 { font-size: 1.25rem; margin: 0 0 0.75rem; }
-p { margin: 0 0 1rem; }
-ul { margin: 0 0 1rem; padding-left: 1.25rem; }
-label { display: block; margin-bottom: 0.75rem; font-weight: 600; }
-input { display: block; width: 100%; margin-top: 0.25rem; padding: 0.6rem; font: inherit; color: inherit;
-  background: var(--paper); border: 1px solid var(--line); border-radius: 0.4rem; }
-.row { display: flex; gap: 0.75rem; margin-top: 1.25rem; }
-button { flex: 1; padding: 0.65rem; font: inherit; font-weight: 600; border-radius: 0.4rem; cursor: pointer;
-  border: 1px solid var(--line); background: transparent; color: inherit; }
-button.go { background: var(--go); border-color: var(--go); color: var(--card); }
-.wrong { border-left: 4px solid #c0392b; padding-left: 0.75rem; }
-code { display: block; padding: 0.75rem; background: var(--paper); border: 1px solid var(--line);
-  border-radius: 0.4rem; overflow-wrap: anywhere; user-select: all; }
-.quiet { opacity: 0.75; font-size: 0.9rem; }
-"""
 _MEANING = {
     "read": "read what you can see",
     "write": "post, change and delete in your name",
@@ -192,17 +164,13 @@ class OAuth:
 
     # Pages
 
-    async def style(self, call: Call) -> Answer:
-        """``GET /oauth/style.css``"""
-        return Answer(_STYLE, media_type=b"text/css; charset=utf-8")
-
-    async def page(self, call: Call) -> Answer:
+    async def authorize(self, call: Call) -> Answer:
         """``GET /oauth/authorize``: sign in, if need be, and allow the app."""
         given = dict(call.query)
         try:
             asked = await self.api.database.read(oauth.read_request, given)
         except OAuthError as error:
-            return _page("This does not work", f'<p class="wrong">{escape(error.message)}</p>', status=error.status)
+            return page("This does not work", f'<p class="wrong">{escape(error.message)}</p>', status=error.status)
         person = None if given.get("force_login") in ("true", "1") else await self._signed_in(call)
         return self._form(call, asked, person, given)
 
@@ -213,7 +181,7 @@ class OAuth:
         try:
             asked = await self.api.database.read(oauth.read_request, given)
         except OAuthError as error:
-            return _page("This does not work", f'<p class="wrong">{escape(error.message)}</p>', status=error.status)
+            return page("This does not work", f'<p class="wrong">{escape(error.message)}</p>', status=error.status)
         if found.text("decision") != "allow":
             return _back(
                 asked, {"error": "access_denied", "error_description": "The resource owner denied the request."}
@@ -232,7 +200,7 @@ class OAuth:
         code = await self.api.database.write(oauth.allow, person.id, asked)
         if asked.redirect_uri == OOB:
             body = f"<p>Copy this code into {escape(asked.app.name)}:</p><code>{escape(code)}</code>"
-            return _page("Signed in", body, headers=cookie)
+            return page("Signed in", body, headers=cookie)
         return _back(asked, {"code": code}, cookie)
 
     async def _sign_in(self, call: Call, found: Params) -> Actor | None:
@@ -306,7 +274,7 @@ class OAuth:
             '<button name="decision" value="deny" formnovalidate>Deny</button>'
             '<button class="go" name="decision" value="allow">Allow</button></div></form>'
         )
-        return _page(f"Sign in to {self.api.site.names.domain}", body, status=401 if wrong else 200)
+        return page(f"Sign in to {self.api.site.names.domain}", body, status=401 if wrong else 200)
 
 
 def _meaning(scope: str) -> str:
@@ -322,23 +290,11 @@ def oauth_error(error: OAuthError) -> Answer:
     return json_answer(body, status=error.status, headers=((b"cache-control", b"no-store"), *headers))
 
 
-def _page(title: str, body: str, *, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
-    text = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{escape(title)}</title><link rel="stylesheet" href="/oauth/style.css"></head>'
-        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
-    )
-    return Answer(
-        text.encode(), status=status, media_type=_HTML, headers=(_POLICY, (b"cache-control", b"no-store"), *headers)
-    )
-
-
 def _back(asked: Request, answer: dict[str, str], headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
     """Send the browser back to the app."""
     if asked.redirect_uri == OOB:
-        return _page("Denied", "<p>The app was not allowed. You can close this page.</p>", headers=headers)
+        return page("Denied", "<p>The app was not allowed. You can close this page.</p>", headers=headers)
     said = {**answer, **({"state": asked.state} if asked.state else {})}
     separator = "&" if urlsplit(asked.redirect_uri).query else "?"
     place = f"{asked.redirect_uri}{separator}{urlencode(said)}"
-    return Answer(status=303, media_type=_HTML, headers=((b"location", place.encode()), *headers))
+    return Answer(status=303, headers=((b"location", place.encode()), *headers))
