@@ -194,7 +194,8 @@ class Accounts:
             return idents, self.api.renderer.visible_posts(tx, idents, viewer)
 
         idents, shown = await self.api.database.read(read)
-        return paged(self.api, call, [msgspec.Raw(part) for part in shown], idents)
+        # Pins are few and come at once.
+        return paged(self.api, call, [msgspec.Raw(part) for part in shown], [] if found.flag("pinned") else idents)
 
     async def followers(self, call: Call) -> Answer:
         """``GET /api/v1/accounts/{id}/followers``"""
@@ -211,7 +212,7 @@ class Accounts:
             actor = _known(tx, ident)
             if actor.profile.hide_collections and actor.id != call.me.id:
                 return [], []
-            rows = listing(tx, actor.id, before=page.before, after=page.after, limit=page.limit)
+            rows = listing(tx, actor.id, page)
             return [row[0] for row in rows], self.api.renderer.accounts(tx, [row[1] for row in rows])
 
         idents, people = await self.api.database.read(read)
@@ -222,7 +223,7 @@ class Accounts:
         page = page_of(await params(call), limit=40, most=80)
 
         def read(tx: Tx) -> tuple[list[Id], list[msgspec.Raw]]:
-            rows = listing(tx, call.me.id, before=page.before, after=page.after, limit=page.limit)
+            rows = listing(tx, call.me.id, page)
             return [row[0] for row in rows], self.api.renderer.accounts(tx, [row[1] for row in rows])
 
         idents, people = await self.api.database.read(read)

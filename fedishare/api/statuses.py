@@ -329,12 +329,10 @@ class Statuses:
 
         def read(tx: Tx) -> tuple[list[Id], list[msgspec.Raw]]:
             post = interactions.visible_original(tx, viewer, ident)
-            span = {"before": page.before, "after": page.after, "limit": page.limit}
-            found = (
-                interaction_store.boosters(tx, post.id, **span)
-                if boosters
-                else interaction_store.actors(tx, post.id, Kind.FAVOURITE, **span)
-            )
+            if boosters:
+                found = interaction_store.boosters(tx, post.id, page)
+            else:
+                found = interaction_store.actors(tx, post.id, Kind.FAVOURITE, page)
             return [row[0] for row in found], self.api.renderer.accounts(tx, [row[1] for row in found])
 
         idents, people = await self.api.database.read(read)
@@ -366,7 +364,7 @@ class Statuses:
         page = page_of(await params(call))
 
         def read(tx: Tx) -> tuple[list[Id], list[bytes]]:
-            rows = interaction_store.mine(tx, call.me.id, kind, before=page.before, after=page.after, limit=page.limit)
+            rows = interaction_store.mine(tx, call.me.id, kind, page)
             return [row[0] for row in rows], self.api.renderer.visible_posts(tx, [row[1] for row in rows], call.me.id)
 
         idents, found = await self.api.database.read(read)

@@ -81,7 +81,7 @@ def pin(tx: Tx, site: Site, actor: Actor, ident: Id, on: bool) -> Post:
         raise BadInput("Validation failed: Someone else's post cannot be pinned")
     if post.visibility is Visibility.DIRECT:
         raise BadInput("Validation failed: Posts that are only visible to mentioned users cannot be pinned")
-    pinned = interactions.mine(tx, actor.id, Kind.PIN, limit=site.max_pins + 1)
+    pinned = interactions.mine(tx, actor.id, Kind.PIN)
     if on and len(pinned) >= site.max_pins and post.id not in {row[1] for row in pinned}:
         raise BadInput("Validation failed: You have already pinned the maximum number of posts")
     changed = (

@@ -10,6 +10,7 @@ from fedishare.model.ids import Id, Iri
 from fedishare.store.actors import COLUMNS as ACTOR_COLUMNS
 from fedishare.store.actors import from_row as actor_from_row
 from fedishare.store.db import Tx, sql
+from fedishare.store.paging import FIRST, Page, paged, rows
 
 
 class Kind(IntEnum):
@@ -47,22 +48,22 @@ BOOSTED = sql(
     "boosted_flags",
     "SELECT boost_of_id, id FROM post WHERE author_id = :viewer AND boost_of_id IN :ids[]",
 )
-ACTORS = sql(
+ACTORS = paged(
     "interaction_actors",
     f"""SELECT i.id, {ACTOR_COLUMNS} FROM interaction i JOIN actor a ON a.id = i.actor_id
-        WHERE i.post_id = :post AND i.kind = :kind AND i.id < :before AND i.id > :after AND a.state < 2
-        ORDER BY i.id DESC LIMIT :limit""",
+        WHERE i.post_id = :post AND i.kind = :kind AND i.id < :before AND i.id > :after AND a.state < 2""",
+    "i.id",
 )
-BOOSTERS = sql(
+BOOSTERS = paged(
     "booster_actors",
     f"""SELECT p.id, {ACTOR_COLUMNS} FROM post p JOIN actor a ON a.id = p.author_id
-        WHERE p.boost_of_id = :post AND p.id < :before AND p.id > :after AND a.state < 2 AND p.visibility <= 1
-        ORDER BY p.id DESC LIMIT :limit""",
+        WHERE p.boost_of_id = :post AND p.id < :before AND p.id > :after AND a.state < 2 AND p.visibility <= 1""",
+    "p.id",
 )
-MINE = sql(
+MINE = paged(
     "interactions_of",
-    """SELECT id, post_id FROM interaction WHERE actor_id = :actor AND kind = :kind AND id < :before AND id > :after
-       ORDER BY id DESC LIMIT :limit""",
+    """SELECT id, post_id FROM interaction WHERE actor_id = :actor AND kind = :kind AND id < :before AND id > :after""",
+    "id",
 )
 DROP_VOTES = sql("votes_drop", "DELETE FROM vote WHERE post_id = :post")
 PUT_VOTE = sql(
@@ -110,28 +111,19 @@ def boosted(tx: Tx, viewer: Id, posts: Iterable[Id]) -> dict[Id, Id]:
     return {row[0]: row[1] for row in tx.all(BOOSTED, viewer=viewer, ids=list(posts))}
 
 
-def actors(
-    tx: Tx, post: Id, kind: Kind, *, before: int = 2**63 - 1, after: int = 0, limit: int = 40
-) -> list[tuple[Id, Actor]]:
+def actors(tx: Tx, post: Id, kind: Kind, page: Page = FIRST) -> list[tuple[Id, Actor]]:
     """Who did it, newest first, with the interaction's id for paging."""
-    rows = tx.all(ACTORS, post=post, kind=int(kind), before=before, after=after, limit=limit)
-    return [(row[0], actor_from_row(row[1:])) for row in rows]
+    return [(row[0], actor_from_row(row[1:])) for row in rows(tx, ACTORS, page, post=post, kind=int(kind))]
 
 
-def boosters(tx: Tx, post: Id, *, before: int = 2**63 - 1, after: int = 0, limit: int = 40) -> list[tuple[Id, Actor]]:
+def boosters(tx: Tx, post: Id, page: Page = FIRST) -> list[tuple[Id, Actor]]:
     """Who boosted a post, newest first."""
-    return [
-        (row[0], actor_from_row(row[1:]))
-        for row in tx.all(BOOSTERS, post=post, before=before, after=after, limit=limit)
-    ]
+    return [(row[0], actor_from_row(row[1:])) for row in rows(tx, BOOSTERS, page, post=post)]
 
 
-def mine(
-    tx: Tx, actor: Id, kind: Kind, *, before: int = 2**63 - 1, after: int = 0, limit: int = 20
-) -> list[tuple[Id, Id]]:
+def mine(tx: Tx, actor: Id, kind: Kind, page: Page = FIRST) -> list[tuple[Id, Id]]:
     """An actor's favourites, bookmarks or pins, newest first: (interaction's id, post's id)."""
-    rows = tx.all(MINE, actor=actor, kind=int(kind), before=before, after=after, limit=limit)
-    return [(row[0], row[1]) for row in rows]
+    return [(row[0], row[1]) for row in rows(tx, MINE, page, actor=actor, kind=int(kind))]
 
 
 def put_vote(tx: Tx, post: Id, actor: Id, choice: int) -> bool:

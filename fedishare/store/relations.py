@@ -9,6 +9,7 @@ from fedishare.model.ids import Domain, Id, Iri, Millis, iri_hash
 from fedishare.store.actors import COLUMNS as ACTOR_COLUMNS
 from fedishare.store.actors import from_row as actor_from_row
 from fedishare.store.db import Row, Tx, sql
+from fedishare.store.paging import FIRST, Page, paged, rows
 
 _FOLLOW = "f.id, f.follower_id, f.followee_id, f.state, f.iri, f.created_at, f.show_boosts, f.notify"
 
@@ -24,17 +25,17 @@ PUT = sql(
 )
 SET_STATE = sql("follow_set_state", "UPDATE follow SET state = :state WHERE id = :id AND state <> :state")
 DELETE = sql("follow_delete", "DELETE FROM follow WHERE follower_id = :follower AND followee_id = :followee")
-FOLLOWERS_PAGE = sql(
+FOLLOWERS_PAGE = paged(
     "followers_page",
     f"""SELECT f.id, {ACTOR_COLUMNS} FROM follow f JOIN actor a ON a.id = f.follower_id
-        WHERE f.followee_id = :id AND f.state = :state AND f.id < :before AND f.id > :after AND a.state < 2
-        ORDER BY f.id DESC LIMIT :limit""",
+        WHERE f.followee_id = :id AND f.state = :state AND f.id < :before AND f.id > :after AND a.state < 2""",
+    "f.id",
 )
-FOLLOWING_PAGE = sql(
+FOLLOWING_PAGE = paged(
     "following_page",
     f"""SELECT f.id, {ACTOR_COLUMNS} FROM follow f JOIN actor a ON a.id = f.followee_id
-        WHERE f.follower_id = :id AND f.state = :state AND f.id < :before AND f.id > :after AND a.state < 2
-        ORDER BY f.id DESC LIMIT :limit""",
+        WHERE f.follower_id = :id AND f.state = :state AND f.id < :before AND f.id > :after AND a.state < 2""",
+    "f.id",
 )
 REMOTE_FOLLOWERS = sql(
     "remote_follower_inboxes",
@@ -85,10 +86,11 @@ DROP_BLOCK = sql("block_drop", "DELETE FROM block WHERE actor_id = :actor AND ta
 BLOCK_IRI = sql("block_iri", "SELECT iri FROM block WHERE actor_id = :actor AND target_id = :target")
 BLOCK_BY_IRI = sql("block_by_iri", "SELECT target_id FROM block WHERE actor_id = :actor AND iri = :iri")
 IS_BLOCKED = sql("block_exists", "SELECT 1 FROM block WHERE actor_id = :actor AND target_id = :target")
-BLOCKS_PAGE = sql(
+BLOCKS_PAGE = paged(
     "blocks_page",
     f"""SELECT b.id, {ACTOR_COLUMNS} FROM block b JOIN actor a ON a.id = b.target_id
-        WHERE b.actor_id = :id AND b.id < :before AND b.id > :after ORDER BY b.id DESC LIMIT :limit""",
+        WHERE b.actor_id = :id AND b.id < :before AND b.id > :after""",
+    "b.id",
 )
 PUT_MUTE = sql(
     "mute_put",
@@ -98,10 +100,11 @@ PUT_MUTE = sql(
         expires_at = excluded.expires_at""",
 )
 DROP_MUTE = sql("mute_drop", "DELETE FROM mute WHERE actor_id = :actor AND target_id = :target")
-MUTES_PAGE = sql(
+MUTES_PAGE = paged(
     "mutes_page",
     f"""SELECT m.id, {ACTOR_COLUMNS} FROM mute m JOIN actor a ON a.id = m.target_id
-        WHERE m.actor_id = :id AND m.id < :before AND m.id > :after ORDER BY m.id DESC LIMIT :limit""",
+        WHERE m.actor_id = :id AND m.id < :before AND m.id > :after""",
+    "m.id",
 )
 
 
@@ -145,21 +148,19 @@ def delete_follow(tx: Tx, follower: Id, followee: Id) -> bool:
     return tx.run(DELETE, follower=follower, followee=followee) > 0
 
 
-def _page(rows: list[Row]) -> list[tuple[Id, Actor]]:
-    return [(row[0], actor_from_row(row[1:])) for row in rows]
+def _people(found: list[Row]) -> list[tuple[Id, Actor]]:
+    return [(row[0], actor_from_row(row[1:])) for row in found]
 
 
-def followers(
-    tx: Tx, ident: Id, *, before: int = 2**63 - 1, after: int = 0, limit: int = 40, pending: bool = False
-) -> list[tuple[Id, Actor]]:
+def followers(tx: Tx, ident: Id, page: Page = FIRST, *, pending: bool = False) -> list[tuple[Id, Actor]]:
     """Followers (or follow requests), newest first, each with the follow's id for paging."""
     state = FollowState.PENDING if pending else FollowState.ACCEPTED
-    return _page(tx.all(FOLLOWERS_PAGE, id=ident, state=int(state), before=before, after=after, limit=limit))
+    return _people(rows(tx, FOLLOWERS_PAGE, page, id=ident, state=int(state)))
 
 
-def following(tx: Tx, ident: Id, *, before: int = 2**63 - 1, after: int = 0, limit: int = 40) -> list[tuple[Id, Actor]]:
+def following(tx: Tx, ident: Id, page: Page = FIRST) -> list[tuple[Id, Actor]]:
     """Whom an actor follows, newest first."""
-    return _page(tx.all(FOLLOWING_PAGE, id=ident, state=1, before=before, after=after, limit=limit))
+    return _people(rows(tx, FOLLOWING_PAGE, page, id=ident, state=1))
 
 
 def remote_followers(tx: Tx, ident: Id) -> list[tuple[Id, Iri, Domain, Iri, Iri | None]]:
@@ -236,9 +237,9 @@ def is_blocked(tx: Tx, actor: Id, target: Id) -> bool:
     return tx.one(IS_BLOCKED, actor=actor, target=target) is not None
 
 
-def blocks(tx: Tx, ident: Id, *, before: int, after: int, limit: int) -> list[tuple[Id, Actor]]:
+def blocks(tx: Tx, ident: Id, page: Page = FIRST) -> list[tuple[Id, Actor]]:
     """Whom an actor blocks."""
-    return _page(tx.all(BLOCKS_PAGE, id=ident, before=before, after=after, limit=limit))
+    return _people(rows(tx, BLOCKS_PAGE, page, id=ident))
 
 
 def put_mute(tx: Tx, actor: Id, target: Id, *, notifications: bool, expires_at: Millis | None) -> None:
@@ -251,6 +252,6 @@ def drop_mute(tx: Tx, actor: Id, target: Id) -> None:
     tx.run(DROP_MUTE, actor=actor, target=target)
 
 
-def mutes(tx: Tx, ident: Id, *, before: int, after: int, limit: int) -> list[tuple[Id, Actor]]:
+def mutes(tx: Tx, ident: Id, page: Page = FIRST) -> list[tuple[Id, Actor]]:
     """Whom an actor mutes."""
-    return _page(tx.all(MUTES_PAGE, id=ident, before=before, after=after, limit=limit))
+    return _people(rows(tx, MUTES_PAGE, page, id=ident))

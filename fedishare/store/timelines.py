@@ -10,6 +10,7 @@ from fedishare.model.activities import Notified
 from fedishare.model.ids import Id, Millis
 from fedishare.store.audience import VISIBLE, WANTED
 from fedishare.store.db import Row, Tx, sql
+from fedishare.store.paging import Page as Page
 
 PUT_HOME = sql(
     "home_fan_out",
@@ -104,16 +105,6 @@ UNNOTIFY = sql(
        AND coalesce(post_id, 0) = coalesce(:post, 0)""",
 )
 FORGET_FROM = sql("notification_forget", "DELETE FROM notification WHERE owner_id = :owner AND from_id = :source")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Keyset paging: ids strictly between ``after`` and ``before``; ``upwards`` takes the oldest first (min_id)."""
-
-    before: int = 2**63 - 1
-    after: int = 0
-    limit: int = 20
-    upwards: bool = False
 
 
 class Entry(NamedTuple):
