@@ -21,7 +21,8 @@ from fedishare.activitypub import proofs
 from fedishare.activitypub.addressing import collapse_inboxes
 from fedishare.activitypub.federation import Federation
 from fedishare.activitypub.outbox_facts import SAMPLE, DeliverTo, DocumentFacts, encode
-from fedishare.activitypub.outbox_plans import Ask, Person, Plan, needs_numbers, plans
+from fedishare.activitypub.outbox_plan import Ask, Person, Plan
+from fedishare.activitypub.outbox_plans import needs_numbers, plans
 from fedishare.activitypub.writer import Document
 from fedishare.jobs import Done, Handler, Result, Settled
 from fedishare.model.errors import BadInput, PolicyRefusal
