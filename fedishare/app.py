@@ -30,6 +30,8 @@ from fedishare.http.router import Gates, Router
 from fedishare.http.routes import Rate, Route
 from fedishare.instance import Instance, policy_of, read_partners
 from fedishare.jobs import Worker
+from fedishare.media.films import find_tools
+from fedishare.media.studio import Studio
 from fedishare.model.ids import Millis
 from fedishare.model.names import Names
 from fedishare.notices import CODEC
@@ -121,7 +123,7 @@ async def open_instance(
         deadline=config.federation.timeout_seconds,
         max_redirects=config.limits.redirects,
     )
-    return Instance(config, site, clock, database, guard, gateway)
+    return Instance(config, site, clock, database, guard, gateway, Studio(config.media_path, find_tools()))
 
 
 def _network(config: Config, guard: Guard) -> HttpTransport:
@@ -184,6 +186,7 @@ async def running(
         await prepare_database(database, site_of(config))
         instance = await open_instance(config, database, transport=transport, clock=clock)
         stack.push_async_callback(instance.gateway.close)
+        stack.callback(instance.studio.close)
         keyring = Keyring(database, instance.site.names)
         stack.callback(keyring.close)
         federation = Federation(instance, keyring, Rates(enabled=config.limits.rates))

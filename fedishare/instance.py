@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fedishare.config import Config, partners_from
 from fedishare.gateway import Gateway
 from fedishare.guard import Guard
+from fedishare.media.studio import Studio
 from fedishare.model.ids import Domain, Millis, host_of
 from fedishare.model.partners import Partner
 from fedishare.policy.rules import Policy, compile_policy
@@ -32,6 +33,7 @@ class Instance:
     database: Database
     guard: Guard
     gateway: Gateway
+    studio: Studio
 
 
 def own_hosts(config: Config, site: Site) -> tuple[Domain, ...]:

@@ -21,6 +21,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON_TYPE = b"application/json; charset=utf-8"
+SLOWEST_LINE = 16 * 1024
+"""Bytes a second that an upload must have."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -139,6 +141,29 @@ class Call:
         except TimeoutError as error:
             raise BadRequest(f"the body did not arrive within {self.deadline:g} seconds") from error
         return b"".join(parts)
+
+    async def parts(self, limit: int) -> AsyncIterator[bytes]:
+        """The body as it comes, for what is too large to be held whole. Raises as `body` does.
+
+        A part has ``deadline`` seconds to arrive, and the whole as long as a slow line needs for ``limit`` bytes.
+        """
+        declared, size, more = self.headers.get("content-length", ""), 0, True
+        if declared.isascii() and declared.isdigit() and int(declared) > limit:
+            raise TooLarge(f"the body has {declared} bytes; at most {limit} are taken")
+        end = asyncio.get_running_loop().time() + self.deadline + limit / SLOWEST_LINE
+        while more and (declared or "transfer-encoding" in self.headers):
+            try:
+                async with asyncio.timeout_at(min(end, asyncio.get_running_loop().time() + self.deadline)):
+                    message = await self._receive()
+            except TimeoutError as error:
+                raise BadRequest("the body did not arrive in time") from error
+            if message["type"] == "http.disconnect":
+                raise BadRequest("the client closed the connection")
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size > limit:
+                raise TooLarge(f"the body has more than {limit} bytes")
+            yield part
 
     async def gone(self) -> None:
         """Wait until the client has closed the connection. Only after the body was read."""

@@ -6,6 +6,7 @@ There is no other middleware: what would be one stands here, in the order in whi
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import time
@@ -40,6 +41,7 @@ _PRIVATE: tuple[tuple[bytes, bytes], ...] = (
     (b"vary", b"Accept, Signature"),
     (b"cache-control", b"private, no-store"),
 )
+_SOON = ((b"retry-after", b"10"), (b"connection", b"close"))
 _CORS_PATHS = ("/api/", "/oauth/", "/.well-known/", "/nodeinfo/")
 
 Authenticate = Callable[[Call], Awaitable[Viewer | None]]
@@ -162,6 +164,10 @@ class Router:
                 answer = ready.answer
             except FedishareError as error:
                 answer = _refusal(error, route)
+            except asyncio.CancelledError:
+                if not _is_told_to_end():
+                    raise
+                answer = error_answer("this server is ending; come again", 503, headers=_SOON)
             except Exception:
                 log.exception("%s failed", route.name)
                 answer = error_answer("Something went wrong here; it is in the server's log.", 500)
@@ -194,9 +200,9 @@ class Router:
             call.peer = await self._gates.peer(call, route)
         elif route.access is Access.OPERATOR:
             self._operators_only(call)
-        elif route.access is not Access.INBOX:
+        elif route.access not in (Access.INBOX, Access.MEDIA):
             self._count(call, route.rate, call.client)
-        if route.max_body and route.access is not Access.INBOX:
+        if route.max_body and route.access is not Access.INBOX and not route.streams:
             await call.body(route.max_body)
         elif not route.max_body and call.headers.get("content-length", "0") not in ("0", ""):
             raise TooLarge("this address takes no body")
@@ -214,6 +220,12 @@ class Router:
             address = None
         if address is None or not any(address in network for network in self._networks):
             raise NotFound("Record not found")
+
+
+def _is_told_to_end() -> bool:
+    """Whether somebody cancels this request: the server, which ends and has waited long enough."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _walk(node: _Node, segments: list[str], at: int, params: dict[str, str]) -> _Node | None:

@@ -23,6 +23,9 @@ class Access(StrEnum):
     """Signed deliveries. The inbox verifies them itself, because some that cannot be verified are answered 202."""
     TOKEN = "token"  # noqa: S105 — a word, not a secret
     """Bearers of a token with one of the route's scopes."""
+    MEDIA = "media"
+    """Files: signed-in people (token, session, or the ticket in a link) and partners' signatures; 404 for all others.
+    The handler finds out who asks, because the answer to everybody else is the same."""
     APP = "app"
     """Apps before sign-in (OAuth, instance description): anybody inside, nothing of anybody's posts."""
     OPERATOR = "operator"
@@ -67,6 +70,8 @@ class Route:
     max_body: int
     """Bytes; 0 takes no body."""
     audience: Audience
+    streams: bool = False
+    """The handler reads the body itself, part by part, up to ``max_body``."""
 
     def __post_init__(self) -> None:
         if (self.access is Access.TOKEN) != bool(self.scopes):

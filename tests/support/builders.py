@@ -24,6 +24,7 @@ from fedishare.http.router import Gates, Router
 from fedishare.http.routes import Rate, Route
 from fedishare.instance import Instance, policy_of, read_partners, reload_policy
 from fedishare.jobs import Worker
+from fedishare.media.studio import Studio
 from fedishare.model.actors import Actor, Profile
 from fedishare.model.ids import Id, Iri
 from fedishare.model.names import Names
@@ -75,7 +76,7 @@ def config_for(folder: Path, domain: str, partners: Iterable[str | dict[str, Any
     lines = ["[server]", f'domain = "{domain}"', *_keys(tables.get("server", {}))]
     database = {"url": f"sqlite:///{folder}/{domain}.db"} | tables.get("database", {})
     lines += ["[database]", *_keys(database)]
-    for name in ("federation", "posts", "limits"):
+    for name in ("federation", "posts", "limits", "media"):
         lines += [f"[{name}]", *_keys(tables.get(name, {}))]
     for partner in partners:
         entry = {"domain": partner} if isinstance(partner, str) else partner
@@ -223,7 +224,9 @@ async def server(
         await database.write(accounts.ensure_instance_actor, site.names, key_pair(0))
         stored, revision = await database.read(read_partners)
         guard = Guard(policy_of(config, site, stored, revision), clock=clock, development=config.development)
-        instance = Instance(config, site, clock, database, guard, Gateway(guard, internet))
+        studio = Studio(config.media_path, None)
+        stack.callback(studio.close)
+        instance = Instance(config, site, clock, database, guard, Gateway(guard, internet), studio)
         keyring = Keyring(database, site.names)
         stack.callback(keyring.close)
         us = Us(Federation(instance, keyring, Rates(enabled=config.limits.rates)), internet, clock)
