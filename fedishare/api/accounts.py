@@ -187,8 +187,7 @@ class Accounts:
                 idents = [post for _, post in interactions.mine(tx, author.id, Kind.PIN)]
             else:
                 idents = posts.author_page(
-                    tx, author.id, viewer, before=page.before, after=page.after, limit=page.limit,
-                    upwards=page.upwards, boosts=not found.flag("exclude_reblogs"),
+                    tx, author.id, viewer, page, boosts=not found.flag("exclude_reblogs"),
                     replies=not found.flag("exclude_replies"), media_only=found.flag("only_media"), tag=tag,
                 )  # fmt: skip
             return idents, self.api.renderer.visible_posts(tx, idents, viewer)

@@ -10,7 +10,7 @@ import msgspec
 from fedishare.activitypub import resolver
 from fedishare.api import entities
 from fedishare.api.accounts import resolve_quietly, search_people
-from fedishare.api.http import MAX_ID, Api, Cursors, link_header, page_of, paged, params, parse_id
+from fedishare.api.http import MAX_ID, Api, Cursors, Params, link_header, page_of, paged, params, parse_id
 from fedishare.api.rendering import json_list
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.model.actors import Actor
@@ -43,7 +43,7 @@ class Timelines:
         found = await params(call)
         page = page_of(found)
 
-        local = True if found.flag("local") else False if found.flag("remote") else None
+        local = _origin(found)
 
         def read(tx: Tx) -> tuple[list[Entry], list[bytes]]:
             entries = timelines.public(tx, call.me.id, page, local=local)
@@ -53,12 +53,11 @@ class Timelines:
 
     async def tag(self, call: Call) -> Answer:
         """``GET /api/v1/timelines/tag/{name}``"""
-        page, tag = page_of(await params(call)), normalise_hashtag(call.params["name"])
+        found = await params(call)
+        page, tag, local = page_of(found), normalise_hashtag(call.params["name"]), _origin(found)
 
         def read(tx: Tx) -> tuple[list[Entry], list[bytes]]:
-            idents = posts.tag_page(
-                tx, tag, call.me.id, before=page.before, after=page.after, limit=page.limit, upwards=page.upwards
-            )
+            idents = posts.tag_page(tx, tag, call.me.id, page, local=local)
             entries = timelines.entries_of(tx, idents)
             return entries, self.api.renderer.page(tx, entries, call.me.id)
 
@@ -75,9 +74,10 @@ class Timelines:
         found = await params(call)
         page = page_of(found, limit=40, most=80)
         kinds, but = found.texts("types"), found.texts("exclude_types")
+        source = found.ident("account_id")
 
         def read(tx: Tx) -> tuple[list[Id], list[entities.NotificationEntity]]:
-            rows = timelines.notifications(tx, call.me.id, page, kinds, but)
+            rows = timelines.notifications(tx, call.me.id, page, kinds, but, source)
             return [row.id for row in rows], self._notifications(tx, rows, call.me.id)
 
         idents, shown = await self.api.database.read(read)
@@ -186,10 +186,15 @@ class Timelines:
         )
 
 
+def _origin(found: Params) -> bool | None:
+    """True: from here only; False: from partners only."""
+    return True if found.flag("local") else False if found.flag("remote") else None
+
+
 def _allowed(tx: Tx, entries: Sequence[Entry], viewer: Id) -> list[Entry]:
-    """Leave out boosts of posts that the viewer may not see (any more)."""
+    """Leave out boosts of posts that the viewer may not see (any more), or does not want to."""
     boosted = [e.boost_of_id for e in entries if e.boost_of_id is not None]
     if not boosted:
         return list(entries)
-    seen = posts.visible_ids(tx, boosted, viewer)
+    seen = posts.wanted_ids(tx, boosted, viewer)
     return [e for e in entries if e.boost_of_id is None or e.boost_of_id in seen]

@@ -12,6 +12,7 @@ from fedishare.model.posts import Attachment, Content, Mention, Poll, Post, Post
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.store.audience import TRAVELS, VISIBLE, WANTED
 from fedishare.store.db import Row, Tx, sql
+from fedishare.store.paging import Page, paged, rows
 
 COLUMNS = """p.id, p.iri, p.url, p.author_id, p.local, p.kind, p.visibility, p.reach, p.html, p.source, p.summary,
   p.title, p.sensitive, p.language, p.extra, p.published, p.created_at, p.edited_at, p.in_reply_to_id,
@@ -24,6 +25,7 @@ BY_IDS = sql("posts_by_ids", f"SELECT {COLUMNS} FROM post p WHERE p.id IN :ids[]
 BY_IRI = sql("post_by_iri", f"SELECT {COLUMNS} FROM post p WHERE p.iri_hash = :hash AND p.iri = :iri")
 VISIBLE_ID = sql("post_visible", f"SELECT p.id {_FROM} WHERE p.id = :id AND {VISIBLE}")
 VISIBLE_IDS = sql("posts_visible", f"SELECT p.id {_FROM} WHERE p.id IN :ids[] AND {VISIBLE}")
+WANTED_IDS = sql("posts_wanted", f"SELECT p.id {_FROM} WHERE p.id IN :ids[] AND {VISIBLE} AND {WANTED}")
 FACTS = sql(
     "post_audience_facts",
     """SELECT p.author_id, a.state, p.local, p.visibility, p.reach,
@@ -161,29 +163,19 @@ TAGS_LIKE = sql(
 OWN_IDS = sql("post_ids_of_author", "SELECT id FROM post WHERE author_id = :author ORDER BY id LIMIT 200")
 LOCAL_COUNT = sql("post_local_count", "SELECT count(*) FROM post WHERE local = 1 AND boost_of_id IS NULL")
 _PAGE = "AND p.id < :before AND p.id > :after"
-AUTHOR_PAGE = sql(
+AUTHOR_PAGE = paged(
     "author_page",
     f"""SELECT p.id {_FROM} WHERE p.author_id = :author {_PAGE} AND {VISIBLE}
         AND (:boosts = 1 OR p.boost_of_id IS NULL)
         AND (:replies = 1 OR p.in_reply_to_id IS NULL OR p.in_reply_to_account_id = p.author_id)
         AND (:media = 0 OR p.extra LIKE '%"attachments":%')
-        AND (:tag = '' OR EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = :tag AND t.post_id = p.id))
-        ORDER BY p.id DESC LIMIT :limit""",
-)
-AUTHOR_PAGE_UP = sql(
-    "author_page_up",
-    f"""SELECT p.id {_FROM} WHERE p.author_id = :author {_PAGE} AND {VISIBLE}
-        AND (:boosts = 1 OR p.boost_of_id IS NULL)
-        AND (:replies = 1 OR p.in_reply_to_id IS NULL OR p.in_reply_to_account_id = p.author_id)
-        AND (:media = 0 OR p.extra LIKE '%"attachments":%')
-        AND (:tag = '' OR EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = :tag AND t.post_id = p.id))
-        ORDER BY p.id ASC LIMIT :limit""",
+        AND (:tag = '' OR EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = :tag AND t.post_id = p.id))""",
+    "p.id",
 )
 _TAGGED = f"""SELECT p.id FROM post_tag t JOIN post p ON p.id = t.post_id JOIN actor a ON a.id = p.author_id
         WHERE t.tag = :tag AND t.post_id < :before AND t.post_id > :after AND p.visibility = 0
-        AND {VISIBLE} AND {WANTED}"""
-TAG_PAGE = sql("tag_page", f"{_TAGGED} ORDER BY t.post_id DESC LIMIT :limit")
-TAG_PAGE_UP = sql("tag_page_up", f"{_TAGGED} ORDER BY t.post_id ASC LIMIT :limit")
+        AND (:local < 0 OR p.local = :local) AND {VISIBLE} AND {WANTED}"""
+TAG_PAGE = paged("tag_page", _TAGGED, "t.post_id")
 BY_WORDS = sql(
     "post_search",
     f"""SELECT p.id {_FROM} WHERE p.boost_of_id IS NULL AND p.id < :before
@@ -266,6 +258,12 @@ def visible_ids(tx: Tx, idents: Iterable[Id], viewer: Id) -> set[Id]:
     """Those of ``idents`` that ``viewer`` may see."""
     wanted = list(set(idents))
     return {row[0] for row in tx.all(VISIBLE_IDS, ids=wanted, viewer=viewer)} if wanted else set()
+
+
+def wanted_ids(tx: Tx, idents: Iterable[Id], viewer: Id) -> set[Id]:
+    """Those of ``idents`` that ``viewer`` may and wants to see."""
+    wanted = list(set(idents))
+    return {row[0] for row in tx.all(WANTED_IDS, ids=wanted, viewer=viewer, now=tx.now)} if wanted else set()
 
 
 def seen_by(tx: Tx, ident: Id, seer: Seer) -> bool:
@@ -431,9 +429,7 @@ def descendants(tx: Tx, ident: Id, limit: int = 400) -> list[Id]:
     return [row[0] for row in tx.all(DESCENDANTS, id=ident, limit=limit)]
 
 
-def outbox_page(
-    tx: Tx, author: Id, domain: Domain, *, before: int = 2**63 - 1, after: int = 0, limit: int
-) -> list[Id]:
+def outbox_page(tx: Tx, author: Id, domain: Domain, *, before: int = 2**63 - 1, after: int = 0, limit: int) -> list[Id]:
     """What a partner's reader sees of an outbox, newest first: below ``before``, or next above ``after``."""
     if after:
         rows = tx.all(OUTBOX_UP, author=author, domain=domain, after=after, limit=limit)
@@ -460,27 +456,23 @@ def reply_iris(tx: Tx, post: Post, domain: Domain, limit: int = 50) -> list[Iri]
 
 
 def author_page(
-    tx: Tx, author: Id, viewer: Id, *, before: int, after: int, limit: int, upwards: bool = False,
-    boosts: bool = True, replies: bool = True, media_only: bool = False, tag: str = "",
+    tx: Tx, author: Id, viewer: Id, page: Page, *, boosts: bool = True, replies: bool = True,
+    media_only: bool = False, tag: str = "",
 ) -> list[Id]:  # fmt: skip
     """The ids of an account's timeline that ``viewer`` may see, newest first."""
-    query = AUTHOR_PAGE_UP if upwards else AUTHOR_PAGE
-    rows = tx.all(
-        query, author=author, viewer=viewer, before=before, after=after, limit=limit, boosts=int(boosts),
-        replies=int(replies), media=int(media_only), tag=tag,
+    found = rows(
+        tx, AUTHOR_PAGE, page, author=author, viewer=viewer, boosts=int(boosts), replies=int(replies),
+        media=int(media_only), tag=tag,
     )  # fmt: skip
-    idents = [row[0] for row in rows]
-    return idents[::-1] if upwards else idents
+    return [row[0] for row in found]
 
 
 def tag_page(
-    tx: Tx, tag: str, viewer: Id, *, before: int, after: int, limit: int, upwards: bool = False
+    tx: Tx, tag: str, viewer: Id, page: Page, *, local: bool | None = None
 ) -> list[Id]:  # fmt: skip
-    """Public posts with a hashtag (normalised), newest first."""
-    query = TAG_PAGE_UP if upwards else TAG_PAGE
-    rows = tx.all(query, tag=tag, viewer=viewer, before=before, after=after, limit=limit, now=tx.now)
-    idents = [row[0] for row in rows]
-    return idents[::-1] if upwards else idents
+    """Public posts with a hashtag (normalised), newest first; ``local`` None: from here and from partners."""
+    only = -1 if local is None else int(local)
+    return [row[0] for row in rows(tx, TAG_PAGE, page, tag=tag, viewer=viewer, local=only, now=tx.now)]
 
 
 def search(tx: Tx, text: str, viewer: Id, *, before: int, limit: int, skip: int = 0) -> list[Id]:

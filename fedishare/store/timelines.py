@@ -90,7 +90,7 @@ _NOTES = f"""SELECT n.id, n.kind, n.from_id, n.post_id, n.created_at FROM notifi
          AND EXISTS (SELECT 1 FROM actor s WHERE s.id = n.from_id AND s.state < 2)
          AND (n.post_id IS NULL OR EXISTS (SELECT 1 FROM post p JOIN actor a ON a.id = p.author_id
              WHERE p.id = n.post_id AND {VISIBLE}))
-         AND (:all_kinds = 1 OR n.kind IN :kinds[]) AND n.kind NOT IN :but[]"""
+         AND (:source = 0 OR n.from_id = :source) AND (:all_kinds = 1 OR n.kind IN :kinds[]) AND n.kind NOT IN :but[]"""
 NOTES_PAGE = sql("notification_page", f"{_NOTES} ORDER BY n.id DESC LIMIT :limit")
 NOTES_PAGE_UP = sql("notification_page_up", f"{_NOTES} ORDER BY n.id ASC LIMIT :limit")
 NOTE_BY_ID = sql(
@@ -218,14 +218,14 @@ def forget_from(tx: Tx, owner: Id, source: Id) -> None:
 
 
 def notifications(
-    tx: Tx, viewer: Id, page: Page, kinds: Iterable[str] = (), but: Iterable[str] = ()
+    tx: Tx, viewer: Id, page: Page, kinds: Iterable[str] = (), but: Iterable[str] = (), source: Id | None = None
 ) -> list[NotificationRow]:
     """A page of notifications, newest first; ``kinds`` empty means all."""
     wanted = list(kinds)
     query = NOTES_PAGE_UP if page.upwards else NOTES_PAGE
     rows = tx.all(
         query, viewer=viewer, before=page.before, after=page.after, limit=page.limit, kinds=wanted,
-        all_kinds=int(not wanted), but=list(but),
+        all_kinds=int(not wanted), but=list(but), source=source or 0,
     )  # fmt: skip
     found = [NotificationRow(*row) for row in rows]
     return found[::-1] if page.upwards else found
