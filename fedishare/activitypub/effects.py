@@ -36,7 +36,7 @@ from fedishare.model.activities import (
     Undo,
 )
 from fedishare.model.actors import Actor, ActorKind, ActorState
-from fedishare.model.ids import Domain, Id, Iri
+from fedishare.model.ids import Domain, Id, Iri, Millis, id_at
 from fedishare.model.outgoing import ForwardActivity
 from fedishare.model.partners import PeerHealth
 from fedishare.model.posts import Post, RemotePost
@@ -51,6 +51,8 @@ from fedishare.store.db import Tx
 APPLY = "apply"
 STALE = 24 * 3600 * 1000
 """An actor is read again when it is seen after this time; milliseconds."""
+ANEW_AFTER = 120_000
+"""After so many milliseconds a Follow or its Undo with a known id counts as a new one."""
 UNDONE = "undone"
 """The rule on record of an activity that never came in, because it had been taken back."""
 ERASE_AT_ONCE = 200
@@ -134,7 +136,8 @@ def record_and_apply(tx: Tx, site: Site, inbound: Inbound) -> Result:
     if actor is None or actor.state >= ActorState.SUSPENDED:
         return Result.NOTHING
     # spec: R19 — the same activity has its effect once, through whichever inboxes it comes
-    if not activities.record(tx, inbound.key, actor.iri, inbound.type, inbound.partner, inbound.rule, inbound.revision):
+    first = activities.record(tx, inbound.key, actor.iri, inbound.type, inbound.partner, inbound.rule, inbound.revision)
+    if not first and not _anew(tx, actor, inbound):
         return Result.DUPLICATE
     if inbound.first_for_long:
         _heard(tx, inbound.host)
@@ -150,6 +153,16 @@ def hold(tx: Tx, key: str, actor: Iri, type_: str, partner: Domain, rule: str, r
     """Keep an activity for a person's decision, once."""
     if activities.record(tx, key, actor, type_, partner, rule, revision):
         activities.hold(tx, partner, rule, body)
+
+
+def _anew(tx: Tx, actor: Actor, inbound: Inbound) -> bool:
+    """Whether a known id stands for something new: some peers name each Follow of one person by another alike, and its
+    Undo too. So these two count again, unless they come so soon that it may be the same delivery once more."""
+    match inbound.intent:
+        case RequestFollow() | Undo(kind="Follow" | None):
+            return activities.renew(tx, inbound.key, actor.iri, id_at(Millis(tx.now - ANEW_AFTER)))
+        case _:
+            return False
 
 
 def _heard(tx: Tx, host: Domain) -> None:

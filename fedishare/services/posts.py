@@ -288,6 +288,8 @@ def receive(tx: Tx, site: Site, author: Actor, remote: RemotePost, *, depth: int
         # spec: R94 — a published in the future is capped to now
         published=min(remote.published, tx.now),
         created_at=tx.now,
+        # the version that came first may not be the first version: an older one must not replace it later
+        edited_at=min(remote.updated, tx.now) if (remote.updated or 0) > remote.published and remote.updated else None,
         in_reply_to_id=answered.id if answered else None,
         in_reply_to_iri=remote.in_reply_to,
         in_reply_to_account_id=answered.author_id if answered else None,

@@ -12,6 +12,10 @@ RECORD = sql(
     """INSERT INTO inbound (id, iri_hash, actor_hash, type, domain, rule, revision)
        VALUES (:id, :hash, :actor, :type, :domain, :rule, :revision) ON CONFLICT (iri_hash, actor_hash) DO NOTHING""",
 )
+RENEW = sql(
+    "inbound_renew",
+    "UPDATE inbound SET id = :id WHERE iri_hash = :hash AND actor_hash = :actor AND id < :before",
+)
 PRUNE_INBOUND = sql("inbound_prune", "DELETE FROM inbound WHERE id < :before")
 PUT_DOCUMENT = sql(
     "document_insert",
@@ -63,6 +67,11 @@ def record(tx: Tx, iri: str, actor: str, type_: str, domain: Domain, rule: str, 
     # spec: R19 — the same activity has its effect once
     return tx.run(RECORD, id=tx.new_id(), hash=iri_hash(iri), actor=iri_hash(actor), type=type_, domain=domain,
                   rule=rule, revision=revision) > 0  # fmt: skip
+
+
+def renew(tx: Tx, iri: str, actor: str, before: Id) -> bool:
+    """Note that an activity came anew; False unless it came for the first time before the id ``before``."""
+    return tx.run(RENEW, id=tx.new_id(), hash=iri_hash(iri), actor=iri_hash(actor), before=before) > 0
 
 
 def put_document(tx: Tx, iri: Iri, actor: Id, post: Id | None, body: str, facts: str) -> Id:

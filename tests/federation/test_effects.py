@@ -22,7 +22,7 @@ from fedishare.store import actors, interactions, posts, relations
 from fedishare.store.interactions import Kind
 from fedishare.store.jobs import JobState
 from tests.support.builders import REPORTS, Us, follow, followed_by, server
-from tests.support.clock import DAY, HOUR, Clock
+from tests.support.clock import DAY, HOUR, MINUTE, Clock
 from tests.support.internet import PretendInternet
 from tests.support.peer import AS2, PUBLIC, PeerServer, Person
 
@@ -78,6 +78,25 @@ async def test_follow_is_accepted_and_undone(us: Us, peer: PeerServer, kind: str
     assert await follow_of(us, ben.id, ana.iri) is None
     assert (await us.actor(ana.iri)).followers_count == 0
     assert await us.notifications(ana) == []
+
+
+@pytest.mark.spec("R18", "R19", "R113")
+async def test_follow_ids_that_are_used_again(us: Us, peer: PeerServer, clock: Clock) -> None:
+    """Some peers name each Follow of one person by another alike, and its Undo, too."""
+    ana, ben = await us.person("ana"), await met(us, peer)
+    wanted = peer.activity("Follow", ben, ana.iri)
+    undo = peer.activity("Undo", ben, wanted)
+    for _ in range(3):
+        for _ in range(2):
+            await took(peer, ben, wanted)
+            assert await follow_of(us, ben.id, ana.iri) is FollowState.ACCEPTED
+        for _ in range(2):
+            await took(peer, ben, undo)
+            assert await follow_of(us, ben.id, ana.iri) is None
+        await took(peer, ben, wanted)  # so soon it is the first one, delivered once more
+        assert await follow_of(us, ben.id, ana.iri) is None
+        clock.forward(3 * MINUTE)
+    assert len(await us.queued("federate")) == 3
 
 
 @pytest.mark.spec("R18")
