@@ -201,6 +201,8 @@ class Relationship:
     blocked_by: bool = False
     muting: bool = False
     muting_notifications: bool = False
+    muting_until: Millis | None = None
+    """When the mute ends; None: never."""
     domain_blocking: bool = False
     endorsed: bool = False
     note: str = ""

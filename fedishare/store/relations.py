@@ -74,7 +74,8 @@ RELATIONSHIPS = sql(
         EXISTS (SELECT 1 FROM block b WHERE b.actor_id = :viewer AND b.target_id = a.id),
         EXISTS (SELECT 1 FROM block b WHERE b.actor_id = a.id AND b.target_id = :viewer),
         (SELECT m.notifications FROM mute m WHERE m.actor_id = :viewer AND m.target_id = a.id
-            AND (m.expires_at IS NULL OR m.expires_at > :now))
+            AND (m.expires_at IS NULL OR m.expires_at > :now)),
+        (SELECT m.expires_at FROM mute m WHERE m.actor_id = :viewer AND m.target_id = a.id AND m.expires_at > :now)
        FROM actor a WHERE a.id IN :ids[]""",
 )
 PUT_BLOCK = sql(
@@ -196,7 +197,7 @@ def follows_of(tx: Tx, ident: Id) -> list[Follow]:
 def relationships(tx: Tx, viewer: Id, idents: Iterable[Id]) -> dict[Id, Relationship]:
     """How ``viewer`` stands to each of ``idents``."""
     result = {}
-    for ident, mine, theirs, blocking, blocked_by, muting in tx.all(
+    for ident, mine, theirs, blocking, blocked_by, muting, until in tx.all(
         RELATIONSHIPS, viewer=viewer, ids=list(set(idents)), now=tx.now
     ):
         accepted = mine is not None and mine >= 4
@@ -205,7 +206,7 @@ def relationships(tx: Tx, viewer: Id, idents: Iterable[Id]) -> dict[Id, Relation
             notifying=accepted and bool(mine & 1),
             requested=mine is not None and not accepted, requested_by=theirs == 0, followed_by=theirs == 1,
             blocking=bool(blocking), blocked_by=bool(blocked_by), muting=muting is not None,
-            muting_notifications=bool(muting),
+            muting_notifications=bool(muting), muting_until=until,
         )  # fmt: skip
     return result
 
