@@ -19,7 +19,7 @@ def page() -> str:
     parts = [HEAD]
     section = ""
     for setting in all_settings():
-        here, _, key = setting.path.rpartition(".")
+        here, _, _ = setting.path.rpartition(".")
         if here != section:
             section = here
             parts.append(f"## `{here}`\n")
