@@ -383,6 +383,8 @@ def test_policy_cases_are_compared(shell: Shell, tmp_path: Path) -> None:
     said = shell("policy", "test", str(cases), code=1).stdout
     assert "wrong" in said and "1 not as expected" in said and "✗" in said
     assert [r["ok"] for r in shell.json("policy", "test", str(cases), code=1)] == [True, True, True, False]
+    cases.write_text(case.format("evil.example", "connect", "deny") + 'rule = "partner-ended"\n')
+    assert "unlisted" in shell("policy", "test", str(cases), code=1).stdout, "the right verdict by another rule"
 
 
 @pytest.mark.parametrize(
