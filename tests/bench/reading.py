@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 
 from tests.bench.load import WrongAnswer, ask, drive_for, get
-from tests.bench.rows import Round, Row, Stage, at_least, at_most, figures_of, timed
+from tests.bench.rows import Round, Row, Stage, at_least, at_most, figures_of, spaced, timed
 from tests.bench.seed import POSTERS, READER, token_of
 from tests.bench.server import Server
 
@@ -96,7 +96,7 @@ async def home_sizes(stage: Stage, small: tuple[Server, int], large: tuple[Serve
             request = home_request(f"bench.localhost:{server.port}")
             rounds[size] += await _rounds_of_one(stage, server, request)
     rows = [
-        Row(f"home-{size}", f"home timeline, {FEW_CONNECTIONS} at a time, of {size:,} posts".replace(",", " "),
+        Row(f"home-{size}", f"home timeline, {FEW_CONNECTIONS} at a time, of {spaced(size)} posts",
             figures_of(rounds[size]))
         for _, size in (small, large)
     ]  # fmt: skip

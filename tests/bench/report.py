@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.rows import Row, Target
+from tests.bench.rows import Row, Target, spaced
 
 _UNITS = {
     "per_second": "/s",
@@ -28,7 +28,7 @@ _MAIN = ("per_second", "cpu_ms", "seconds", "mib", "ratio")
 def number(figure: str, value: float) -> str:
     """A figure with its unit, as precise as it is worth."""
     if figure == "per_second" or value >= 100:
-        text = f"{value:,.0f}".replace(",", " ")
+        text = spaced(value)
     else:
         text = f"{value:.3f}" if value < 1 else f"{value:.1f}"
     return text + _UNITS[figure]

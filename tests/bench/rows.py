@@ -15,6 +15,11 @@ from tests.bench.receiver import Receiver
 from tests.bench.server import Ledger, Server
 
 
+def spaced(value: float) -> str:
+    """A whole number with spaces between thousands."""
+    return f"{value:,.0f}".replace(",", " ")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A bound for one figure of a row."""
