@@ -93,16 +93,16 @@ def followers_iri(author: Actor) -> Iri:
 
 def audience_of(tx: Tx, post: Post, author: Actor) -> list[Person]:
     # spec: R44 — followers' inboxes and named actors, nobody else
-    named = set(posts.mentioned_ids(tx, post.id))
+    others = set(posts.mentioned_ids(tx, post.id))
     if post.boost_of_id is not None:
         boosted = posts.by_id(tx, post.boost_of_id)
-        named |= {boosted.author_id} if boosted is not None else set()
+        others |= {boosted.author_id} if boosted is not None else set()
     if post.reach.domains is None and post.visibility is not Visibility.DIRECT:
         # Every follower is within reach, and of many followers only the inboxes are read.
         people = {person.actor_id: person for person in followers_of(tx, author)}
-        return list((people | {person.actor_id: person for person in named(tx, named, post.reach)}).values())
+        return list((people | {person.actor_id: person for person in named(tx, others, post.reach)}).values())
     return [
-        Person(r.actor_id, r.iri, r.host, r.inbox, r.shared_inbox, r.actor_id not in named)
+        Person(r.actor_id, r.iri, r.host, r.inbox, r.shared_inbox, r.actor_id not in others)
         for r in audience.recipients(tx, post, author)
     ]
 
