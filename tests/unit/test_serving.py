@@ -41,7 +41,7 @@ async def served(found: Config) -> AsyncIterator[int]:
     sock = open_socket(found)
     port = sock.getsockname()[1]
     up = asyncio.Event()
-    server = HttpServer(uvicorn_config(found, hello), up.set)
+    server = HttpServer(uvicorn_config(found, hello), up.set, lambda: None)
     task = asyncio.create_task(server.serve([sock]))
     await up.wait()
     try:
