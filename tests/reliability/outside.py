@@ -88,6 +88,8 @@ class Received:
     """One request that reached a partner, in the order of arrival."""
 
     number: int
+    at: float
+    """Seconds of `time.monotonic`."""
     method: str
     host: str
     path: str
@@ -115,8 +117,14 @@ class Partners:
         """Hosts that take a request and never answer it."""
         self.silent = threading.Event()
         """While set, every GET hangs."""
+        self.resetting: set[str] = set()
+        """Hosts that break the connection instead of answering."""
+        self.garbage: set[str] = set()
+        """Hosts that answer with something that is no HTTP."""
+        self.slow: dict[str, float] = {}
+        """Seconds before each answer of a host."""
         self.delay = 0.0
-        """Seconds before each answer."""
+        """Seconds before each answer of everybody else."""
         self.answers: dict[str, int] = {}
         """Hosts that answer POSTs with this status."""
         self.peak: Counter[str] = Counter()
@@ -176,7 +184,7 @@ class Partners:
         assert task is not None
         self._tasks.add(task)
         try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while True:
                     await self._one(reader, writer)
         finally:
@@ -193,18 +201,23 @@ class Partners:
         self.peak[host] = max(self.peak[host], self._in_flight[host])
         try:
             with self._news:
-                self.received.append(Received(next(self._numbers), method, host, path, headers, body))
+                made = Received(next(self._numbers), time.monotonic(), method, host, path, headers, body)
+                self.received.append(made)
                 self._news.notify_all()
             while host in self.hanging or (method == "GET" and self.silent.is_set()):  # noqa: ASYNC110 — another thread
                 await asyncio.sleep(0.01)
-            if self.delay:
-                await asyncio.sleep(self.delay)
+            await asyncio.sleep(self.slow.get(host, self.delay))
+            if host in self.resetting:
+                writer.transport.abort()
+                raise ConnectionAbortedError
             writer.write(self._answer(method, host, path))
             await writer.drain()
         finally:
             self._in_flight[host] -= 1
 
     def _answer(self, method: str, host: str, path: str) -> bytes:
+        if host in self.garbage:
+            return b"\x00\xff220 mail.localhost ESMTP\r\n\r\n"
         status, body = self.answers.get(host, 202), b""
         if method == "GET":
             document = self.documents.get(f"http://{host}{path}")
