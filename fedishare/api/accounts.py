@@ -57,7 +57,7 @@ class Accounts:
             follow_requests_count=len(relation_store.followers(tx, viewer, pending=True)),
         )  # fmt: skip
         role = entities.Role(id=kept.role.value, name=kept.role.value, permissions=ROLE_BITS[kept.role.value])
-        account = entities.account(actor, site.names.origin)
+        account = entities.account(actor, self.api.renderer.links(tx))
         return entities.CredentialAccount(**msgspec.structs.asdict(account), source=source, role=role)
 
     async def update(self, call: Call) -> Answer:

@@ -5,11 +5,14 @@ Fields that apps do not know of are ours alone: ``reach`` and ``local_only`` on 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
-from fedishare.model.actors import Actor, ActorKind, ActorState, Emoji, Field, Relationship
+from fedishare.api.links import Links
+from fedishare.model.actors import Actor, ActorKind, ActorState, Emoji, Field, Image, Relationship
 from fedishare.model.ids import Id, Millis, unicode_domain
 from fedishare.model.posts import Attachment, Mention, Poll, PollOption, Reach
 
@@ -224,7 +227,7 @@ class RelationshipEntity(msgspec.Struct, frozen=True, kw_only=True):
     blocked_by: bool
     muting: bool
     muting_notifications: bool
-    muting_expires_at: None
+    muting_expires_at: str | None
     requested: bool
     requested_by: bool
     domain_blocking: bool
@@ -271,9 +274,9 @@ def acct(actor: Actor) -> str:
     return actor.name if actor.domain is None else f"{actor.name}@{unicode_domain(actor.domain)}"
 
 
-def emojis_of(emojis: tuple[Emoji, ...]) -> tuple[CustomEmoji, ...]:
-    """Custom emoji of a text or name."""
-    return tuple(CustomEmoji(e.code, e.url, e.url) for e in emojis)
+def emojis_of(emojis: tuple[Emoji, ...], link: Callable[[str], str]) -> tuple[CustomEmoji, ...]:
+    """Custom emoji of a text or name; ``link`` makes their addresses ours."""
+    return tuple(CustomEmoji(e.code, link(e.url), link(e.url)) for e in emojis)
 
 
 def fields_of(fields: tuple[Field, ...]) -> tuple[AccountField, ...]:
@@ -288,11 +291,17 @@ def reach_of(reach: Reach) -> str | tuple[str, ...]:
     return tuple(sorted(reach.domains)) or "local"
 
 
-def account(actor: Actor, origin: str, *, moved: msgspec.Raw | None = None) -> Account:
+def _picture(actor: Actor, image: Image | None, links: Links, missing: str) -> str:
+    if image is None or actor.state >= ActorState.SUSPENDED:
+        return f"{links.origin}/{missing}/original/missing.svg"
+    return links.of_profile(actor, image.url)
+
+
+def account(actor: Actor, links: Links, *, moved: msgspec.Raw | None = None) -> Account:
     """An actor as an Account."""
     profile, gone = actor.profile, actor.state >= ActorState.SUSPENDED
-    avatar = profile.avatar.url if profile.avatar and not gone else f"{origin}/avatars/original/missing.svg"
-    header = profile.header.url if profile.header and not gone else f"{origin}/headers/original/missing.svg"
+    avatar = _picture(actor, profile.avatar, links, "avatars")
+    header = _picture(actor, profile.header, links, "headers")
     return Account(
         id=str(actor.id), username=actor.name, acct=acct(actor),
         display_name="" if gone else profile.display_name, locked=profile.locked, bot=actor.kind.is_bot,
@@ -304,7 +313,7 @@ def account(actor: Actor, origin: str, *, moved: msgspec.Raw | None = None) -> A
         followers_count=actor.followers_count, following_count=actor.following_count,
         statuses_count=actor.posts_count, last_status_at=day(actor.last_post_at),
         hide_collections=profile.hide_collections, noindex=not profile.indexable,
-        emojis=emojis_of(profile.emojis), roles=(), memorial=profile.memorial,
+        emojis=emojis_of(profile.emojis, partial(links.of_actor, actor.id)), roles=(), memorial=profile.memorial,
         limited=actor.state is ActorState.LIMITED, suspended=gone, moved=moved,
         fields=() if gone else fields_of(profile.fields),
     )  # fmt: skip
@@ -315,26 +324,53 @@ def relationship(found: Relationship) -> RelationshipEntity:
     return RelationshipEntity(
         id=str(found.id), following=found.following, showing_reblogs=found.showing_boosts, notifying=found.notifying,
         languages=None, followed_by=found.followed_by, blocking=found.blocking, blocked_by=found.blocked_by,
-        muting=found.muting, muting_notifications=found.muting_notifications, muting_expires_at=None,
+        muting=found.muting, muting_notifications=found.muting_notifications,
+        muting_expires_at=time_text(found.muting_until),
         requested=found.requested, requested_by=found.requested_by, domain_blocking=found.domain_blocking,
         endorsed=found.endorsed, note=found.note,
     )  # fmt: skip
 
 
-def attachment(post_id: Id, number: int, found: Attachment) -> MediaAttachment:
+def attachment(post_id: Id, number: int, found: Attachment, links: Links) -> MediaAttachment:
     """A MediaAttachment; its id is that of the file, or made from the post's for those by reference."""
+    url, preview = links.of_attachment(post_id, found)
+    return MediaAttachment(
+        id=str(found.id or post_id + number), type=found.kind, url=url, preview_url=preview,
+        remote_url=None if found.id is not None else found.url, meta=_meta(found), description=found.description,
+        blurhash=found.blurhash,
+    )  # fmt: skip
+
+
+def attachments(post_id: Id, found: Sequence[Attachment], links: Links) -> tuple[MediaAttachment, ...]:
+    """The attachments of a post."""
+    return tuple(attachment(post_id, number, each, links) for number, each in enumerate(found))
+
+
+def _meta(found: Attachment) -> dict[str, object]:
     meta: dict[str, object] = {}
     if found.width and found.height:
-        size = {"width": found.width, "height": found.height, "size": f"{found.width}x{found.height}",
-                "aspect": found.width / found.height}  # fmt: skip
-        meta["original"] = size
+        meta["original"] = _size(found.width, found.height)
+        if found.id is not None and found.kind == "image":
+            meta["small"] = _size(*(found.preview_size or (found.width, found.height)))
+        elif found.preview_size:
+            meta["small"] = _size(*found.preview_size)
+    if found.seconds:
+        original = meta.setdefault("original", {})
+        if isinstance(original, dict):
+            original |= {"duration": found.seconds} | ({"frame_rate": found.rate} if found.rate else {})
+        meta["length"], meta["duration"] = _clock(found.seconds), found.seconds
     if found.focus:
         meta["focus"] = {"x": found.focus[0], "y": found.focus[1]}
-    return MediaAttachment(
-        id=str(found.id or post_id + number), type=found.kind, url=found.url,
-        preview_url=found.preview_url or (found.url if found.kind == "image" else None), remote_url=found.url,
-        meta=meta, description=found.description, blurhash=found.blurhash,
-    )  # fmt: skip
+    return meta
+
+
+def _size(width: int, height: int) -> dict[str, object]:
+    return {"width": width, "height": height, "size": f"{width}x{height}", "aspect": width / height}
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes // 60)}:{int(minutes % 60):02d}:{rest:05.2f}"
 
 
 def mention(found: Mention) -> StatusMention:
@@ -345,7 +381,7 @@ def mention(found: Mention) -> StatusMention:
 
 
 def poll(
-    ident: Id, found: Poll, own: list[int], emojis: tuple[Emoji, ...], *, now: Millis, is_author: bool
+    ident: Id, found: Poll, own: list[int], emojis: tuple[CustomEmoji, ...], *, now: Millis, is_author: bool
 ) -> PollEntity:
     """A Poll as one viewer sees it. Totals are hidden until the end where the author wanted so."""
     over = found.closed_at is not None or (found.ends_at is not None and found.ends_at <= now)
@@ -357,5 +393,5 @@ def poll(
     return PollEntity(
         id=str(ident), expires_at=time_text(found.closed_at or found.ends_at), expired=over, multiple=found.multiple,
         votes_count=sum(o.votes for o in found.options), voters_count=found.voters, voted=bool(own) or is_author,
-        own_votes=tuple(own), options=tuple(option(o) for o in found.options), emojis=emojis_of(emojis),
+        own_votes=tuple(own), options=tuple(option(o) for o in found.options), emojis=emojis,
     )  # fmt: skip

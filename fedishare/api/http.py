@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
-from starlette.datastructures import Headers
+from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from fedishare.activitypub.federation import Federation
 from fedishare.api.rendering import Renderer
 from fedishare.http.call import Answer, Call, json_answer
+from fedishare.media.tickets import Tickets
 from fedishare.model.activities import ActorChanged, TokenRevoked
 from fedishare.model.actors import Viewer
-from fedishare.model.errors import BadInput, BadRequest, NotFound, Unavailable
+from fedishare.model.errors import BadInput, BadRequest, FedishareError, NotFound, Unavailable
 from fedishare.model.ids import Id, Millis
 from fedishare.services import accounts
 from fedishare.store import credentials
@@ -46,7 +47,8 @@ class Api:
         self.instance = federation.instance
         self.database = federation.instance.database
         self.site = federation.instance.site
-        self.renderer = Renderer(self.site)
+        self.tickets = Tickets(self.instance.config.secret_key)
+        self.renderer = Renderer(self.site, self.tickets)
         self._viewers: OrderedDict[str, tuple[Viewer, Millis]] = OrderedDict()
         self._forgotten = 0
         self.database.on_notice(self._forget)
@@ -213,6 +215,22 @@ async def params(call: Call) -> Params:
     return Params(_nest(pairs))
 
 
+@contextlib.asynccontextmanager
+async def streamed(call: Call, limit: int) -> AsyncIterator[Params]:
+    """The same for a route that streams. Files of a multipart body are written aside as they come; they are found in
+    `Params.raw` as ``UploadFile``, and gone at the end of the block. Raises `TooLarge` too.
+    """
+    if not call.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        await call.body(limit)
+        yield await params(call)
+        return
+    form = await _parse_multipart(call, call.parts(limit))
+    try:
+        yield Params(_nest([*call.query, *form.multi_items()]))
+    finally:
+        await form.close()
+
+
 def _from_json(body: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(body)
@@ -231,23 +249,40 @@ def _from_form(body: bytes) -> list[tuple[str, Any]]:
 
 
 async def _from_multipart(call: Call, body: bytes) -> list[tuple[str, Any]]:
-    async def chunks() -> Any:
+    async def chunks() -> AsyncIterator[bytes]:
         yield body
 
-    try:
-        parser = MultiPartParser(
-            Headers(raw=list(call.scope["headers"])), chunks(), max_files=20, max_fields=MAX_FIELDS
-        )
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        raise BadRequest(f"the body cannot be read as multipart: {error}") from error
+    form = await _parse_multipart(call, chunks())
     try:
         for name, value in form.multi_items():
             if not isinstance(value, str):
-                raise BadInput(f"{name[:40]}: uploads are not available on this server", path=name)
+                raise BadInput(f"{name[:40]}: a file was not expected here", path=name)
         return list(form.multi_items())
     finally:
         await form.close()
+
+
+async def _parse_multipart(call: Call, chunks: AsyncIterator[bytes]) -> FormData:
+    failed: list[FedishareError] = []
+
+    async def guarded() -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except FedishareError as error:
+            # In the parser's own words, so that it closes what it has written aside.
+            failed.append(error)
+            raise MultiPartException(error.message) from error
+
+    try:
+        parser = MultiPartParser(
+            Headers(raw=list(call.scope["headers"])), guarded(), max_files=20, max_fields=MAX_FIELDS
+        )
+        return await parser.parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        if failed:
+            raise failed[0] from error
+        raise BadRequest(f"the body cannot be read as multipart: {error}") from error
 
 
 def _nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,14 +11,18 @@ Reads run in several threads at once, so each page holds on to its own fragments
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from fedishare.api import entities
+from fedishare.api.links import TICKET, Links
+from fedishare.media.tickets import ANYBODY, Tickets
 from fedishare.model.actors import Actor
 from fedishare.model.ids import Id, Millis
 from fedishare.model.posts import Post
@@ -39,10 +43,23 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class _Fragment:
-    """A status without its closing brace. ``poll`` is the post when its poll has to be rendered for each viewer."""
+    """A status without its closing brace. ``poll`` is the post when its poll has to be rendered for each viewer.
+
+    Where it links to files, ``body`` ends, and ``links`` has each one's path and what follows the reader's ticket.
+    """
 
     body: bytes
     poll: Post | None
+    links: tuple[tuple[str, bytes], ...] = ()
+
+    def shown(self, links: Links) -> bytes:
+        """The body, with tickets for the reader of ``links``."""
+        if not self.links:
+            return self.body
+        parts = [self.body]
+        for path, rest in self.links:
+            parts += (links.ticket(path).encode(), rest)
+        return b"".join(parts)
 
 
 def _flags(mask: int, own: bool) -> bytes:
@@ -59,15 +76,30 @@ _OWN_FLAGS = [_flags(mask, True) for mask in range(32)]
 class Renderer:
     """The kept fragments of one instance."""
 
-    def __init__(self, site: Site, behind: Renderer | None = None) -> None:
+    def __init__(self, site: Site, tickets: Tickets, behind: Renderer | None = None) -> None:
         self._site = site
+        self._tickets = tickets
+        self._mark = secrets.token_hex(16)  # where tickets belong; nobody ever sees it
+        self._day = 0
         self._behind = behind
         self._statuses: OrderedDict[_Key, _Fragment] = OrderedDict()
         self._accounts: OrderedDict[tuple[Id, int], bytes] = OrderedDict()
 
     def draft(self) -> Renderer:
         """A renderer for one transaction that changes something: it uses what is kept here, and keeps its own apart."""
-        return Renderer(self._site, self)
+        return Renderer(self._site, self._tickets, self)
+
+    def links(self, tx: Tx, viewer: Id = ANYBODY) -> Links:
+        """Addresses of files, for one reader; without one, only those that every reader may follow are of use."""
+        return Links(self._site.names.origin, self._tickets, tx.now, viewer)
+
+    def _turn(self, now: Millis) -> None:
+        """A new day: what is kept has tickets of the day before, which hold for one more."""
+        day = self._tickets.day(now)
+        if day != self._day:
+            self._day = day
+            self._statuses.clear()
+            self._accounts.clear()
 
     def keep(self, draft: Renderer) -> None:
         """The transaction of ``draft`` is committed: what it rendered is right for everybody."""
@@ -94,12 +126,13 @@ class Renderer:
         if actor.profile.moved_to is not None:
             # It shows another actor, whose revision is not in the key; there are few of them.
             return self._moved(tx, actor)
+        self._turn(tx.now)
         key = (actor.id, actor.rev)
         found = self._accounts.get(key)
         if found is None and self._behind is not None:
             found = self._behind._accounts.get(key)
         if found is None:
-            found = _encode(entities.account(actor, self._site.names.origin))
+            found = _encode(entities.account(actor, self.links(tx)))
             self._put(self._accounts, key, found, MAX_ACCOUNTS)
         return found
 
@@ -108,7 +141,7 @@ class Renderer:
         moved = None
         if target is not None and target.id != actor.id and target.state < 2 and target.profile.moved_to is None:
             moved = msgspec.Raw(self.account(tx, target))
-        return _encode(entities.account(actor, self._site.names.origin, moved=moved))
+        return _encode(entities.account(actor, self.links(tx), moved=moved))
 
     def accounts(self, tx: Tx, found: Iterable[Actor]) -> list[msgspec.Raw]:
         """Several Accounts."""
@@ -133,12 +166,12 @@ class Renderer:
             if fragment is None:
                 continue
             if entry.boost_of_id is None:
-                result.append((entry.post_id, _one(tx, entry, fragment, viewer, marks)))
+                result.append((entry.post_id, _one(tx, entry, fragment, marks, self.links(tx, viewer))))
                 continue
             original, inner = originals.get(entry.boost_of_id), fragments.get(entry.boost_of_id)
             if original is not None and inner is not None:
                 flags = marks.of(original.post_id, own=False)
-                body = _one(tx, original, inner, viewer, marks)
+                body = _one(tx, original, inner, marks, self.links(tx, viewer))
                 result.append((entry.post_id, fragment.body + flags + b',"poll":null,"reblog":' + body + b"}"))
         return result
 
@@ -156,6 +189,7 @@ class Renderer:
         return found[0] if found else None
 
     def _fragments(self, tx: Tx, entries: Iterable[Entry]) -> dict[Id, _Fragment]:
+        self._turn(tx.now)
         found: dict[Id, _Fragment] = {}
         missing = []
         for entry in entries:
@@ -178,7 +212,7 @@ class Renderer:
         return found
 
     def _fragment(self, tx: Tx, post: Post, author: Actor) -> _Fragment:
-        content = post.content
+        content, links = post.content, replace(self.links(tx), mark=self._mark)
         html = content.html
         if content.title:
             link = f'<a href="{_attribute(post.url)}" rel="nofollow noopener">{_text(content.title)}</a>'
@@ -190,15 +224,19 @@ class Renderer:
             url=post.url, replies_count=post.replies_count, reblogs_count=post.boosts_count,
             favourites_count=post.favourites_count, quotes_count=0, edited_at=entities.time_text(post.edited_at),
             content=html, account=msgspec.Raw(self.account(tx, author)),
-            media_attachments=tuple(entities.attachment(post.id, n, a) for n, a in enumerate(content.attachments)),
+            media_attachments=entities.attachments(post.id, content.attachments, links),
             mentions=tuple(entities.mention(m) for m in content.mentions if not m.silent),
             tags=tuple(entities.StatusTag(tag, self._site.names.tag(tag)) for tag in content.hashtags),
-            emojis=entities.emojis_of(content.emojis),
+            emojis=entities.emojis_of(content.emojis, partial(links.of_post, post.id)),
             application=entities.Application(post.app_name) if post.app_name else None,
             reach=entities.reach_of(post.reach) if post.local else "partners",
             local_only=post.local and post.reach.is_local,
         )  # fmt: skip
-        return _Fragment(_encode(body)[:-1], post if content.poll else None)
+        first, *rest = _encode(body)[:-1].split(self._mark.encode())
+        # Before each mark stands the address that it belongs to, from its quotation mark on.
+        before, skip = (first, *rest[:-1]), 1 + len(links.origin)
+        paths = [part[part.rindex(b'"') + skip : -len(TICKET)].decode() for part in before] if rest else []
+        return _Fragment(first, post if content.poll else None, tuple(zip(paths, rest, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,21 +259,22 @@ class _Marks:
         return _OWN_FLAGS[mask] if own else _FLAGS[mask]
 
 
-def _one(tx: Tx, entry: Entry, fragment: _Fragment, viewer: Id, marks: _Marks) -> bytes:
-    flags = marks.of(entry.post_id, own=entry.author_id == viewer)
+def _one(tx: Tx, entry: Entry, fragment: _Fragment, marks: _Marks, links: Links) -> bytes:
+    viewer = links.reader
+    body, flags = fragment.shown(links), marks.of(entry.post_id, own=entry.author_id == viewer)
     if fragment.poll is None:
-        return fragment.body + flags + b',"poll":null,"reblog":null}'
-    return fragment.body + flags + b',"poll":' + poll_json(tx, fragment.poll, viewer) + b',"reblog":null}'
+        return body + flags + b',"poll":null,"reblog":null}'
+    return body + flags + b',"poll":' + poll_json(tx, fragment.poll, viewer, links) + b',"reblog":null}'
 
 
-def poll_json(tx: Tx, post: Post, viewer: Id) -> bytes:
+def poll_json(tx: Tx, post: Post, viewer: Id, links: Links) -> bytes:
     """A post's poll as JSON for one viewer."""
     found = post.content.poll
     if found is None:
         return b"null"
     own = interactions.votes_of(tx, post.id, viewer)
-    now = Millis(tx.now)
-    return _encode(entities.poll(post.id, found, own, post.content.emojis, now=now, is_author=post.author_id == viewer))
+    emojis = entities.emojis_of(post.content.emojis, partial(links.of_post, post.id))
+    return _encode(entities.poll(post.id, found, own, emojis, now=Millis(tx.now), is_author=post.author_id == viewer))
 
 
 def json_list(parts: Sequence[bytes]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
@@ -12,6 +13,7 @@ from fedishare.activitypub import resolver
 from fedishare.api import entities
 from fedishare.api.http import Api, Params, Preferences, page_of, paged, params, parse_id
 from fedishare.api.rendering import Renderer, json_list, poll_json
+from fedishare.api.uploads import media_notes
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Handler
 from fedishare.model.actors import Actor
@@ -19,7 +21,7 @@ from fedishare.model.errors import BadInput, FedishareError, NotFound, PolicyRef
 from fedishare.model.ids import Handle, Id, Millis, parse_domain
 from fedishare.model.posts import LOCAL, PARTNERS, Draft, Poll, PollOption, Post, Reach, Visibility
 from fedishare.policy.facts import DeliveryFacts
-from fedishare.services import audience, interactions
+from fedishare.services import audience, interactions, media
 from fedishare.services import posts as post_services
 from fedishare.store import actors, credentials, posts
 from fedishare.store import interactions as interaction_store
@@ -30,7 +32,7 @@ from fedishare.text import scan
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 300, 30 * 86400
 MAX_KEY = 500
 MAX_LANGUAGE = 35
-_ABSENT = {"media_ids": "media uploads", "scheduled_at": "scheduled posts", "quoted_status_id": "quotes"}
+_ABSENT = {"scheduled_at": "scheduled posts", "quoted_status_id": "quotes"}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*\Z")
 _encode = msgspec.json.Encoder().encode
 
@@ -109,7 +111,19 @@ def read_draft(found: Params, now: Millis, *, development: bool, app_name: str |
         in_reply_to_id=found.ident("in_reply_to_id"),
         poll=_read_poll(found.section("poll"), now),
         app_name=app_name,
+        media_ids=_media_ids(found),
     )
+
+
+def _media_ids(found: Params) -> tuple[Id, ...] | None:
+    """The uploads to attach, in order; None when the request does not speak of any."""
+    if "media_ids" not in found:
+        return None
+    words = [word for word in found.texts("media_ids") if word]
+    if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
+        sentence = f"Media {', '.join(words)[:100]} not found or already attached to another post"
+        raise BadInput(f"Validation failed: {sentence}", path="media_ids")
+    return tuple(Id(int(word)) for word in words)
 
 
 def _read_poll(found: Params | None, now: Millis) -> Poll | None:
@@ -213,17 +227,22 @@ class Statuses:
         before = await self.api.database.read(posts.by_id, ident)
         if before is not None and before.author_id == call.me.id:
             await self._resolve_named(call.me.id, replace(draft, reach=before.reach, in_reply_to_id=None))
-        return Answer(await self.api.write_shown(self._edit, call.me.id, ident, draft))
+        return Answer(await self.api.write_shown(self._edit, call.me.id, ident, draft, media_notes(found)))
 
-    def _edit(self, tx: Tx, renderer: Renderer, viewer: Id, ident: Id, draft: Draft) -> bytes:
+    def _edit(
+        self, tx: Tx, renderer: Renderer, viewer: Id, ident: Id, draft: Draft, notes: dict[Id, media.Note]
+    ) -> bytes:
+        if notes:
+            media.redescribe(tx, viewer, ident, notes)
         post = post_services.edit(tx, self.api.site, own(tx, viewer), ident, draft)
         return _rendered(tx, renderer, post, viewer)
 
     async def delete(self, call: Call) -> Answer:
         """``DELETE /api/v1/statuses/{id}``: answers with what was typed, for writing it anew."""
-        return Answer(await self.api.write_shown(self._delete, call.me.id, parse_id(call.params["id"])))
+        discard = (await params(call)).flag("delete_media")
+        return Answer(await self.api.write_shown(self._delete, call.me.id, parse_id(call.params["id"]), discard))
 
-    def _delete(self, tx: Tx, renderer: Renderer, viewer: Id, ident: Id) -> bytes:
+    def _delete(self, tx: Tx, renderer: Renderer, viewer: Id, ident: Id, discard: bool) -> bytes:
         before = posts.by_id(tx, ident)
         if before is None or before.author_id != viewer:
             raise NotFound("Record not found")
@@ -231,6 +250,8 @@ class Statuses:
         if before.boost_of_id is not None:
             interactions.take_back_boost(tx, own(tx, viewer), before)
         else:
+            if not discard:
+                media.release(tx, before.id)  # its uploads can be part of what is written anew
             post_services.remove(tx, own(tx, viewer), ident)
         return found[:-1] + b',"text":' + _encode(before.content.source) + b"}"
 
@@ -249,14 +270,15 @@ class Statuses:
         post = interactions.visible_original(tx, viewer, ident)
         author = actors.by_ids(tx, [post.author_id])[post.author_id]
         raw = msgspec.Raw(self.api.renderer.account(tx, author))
+        links = self.api.renderer.links(tx, viewer)
         versions = [*posts.edits(tx, post.id), (post.edited_at or post.published, post.content)]
         return [
             {
                 "content": content.html, "spoiler_text": content.summary, "sensitive": content.sensitive,
                 "created_at": entities.instant(at), "account": raw,
                 "poll": {"options": [{"title": o.title} for o in content.poll.options]} if content.poll else None,
-                "media_attachments": [entities.attachment(post.id, n, a) for n, a in enumerate(content.attachments)],
-                "emojis": entities.emojis_of(content.emojis),
+                "media_attachments": entities.attachments(post.id, content.attachments, links),
+                "emojis": entities.emojis_of(content.emojis, partial(links.of_post, post.id)),
             }
             for at, content in versions
         ]  # fmt: skip
@@ -346,7 +368,7 @@ class Statuses:
         post = interactions.visible_original(tx, viewer, ident)
         if post.content.poll is None:
             raise NotFound("Record not found")
-        return poll_json(tx, post, viewer)
+        return poll_json(tx, post, viewer, self.api.renderer.links(tx, viewer))
 
     async def vote(self, call: Call) -> Answer:
         """``POST /api/v1/polls/{id}/votes``"""
@@ -357,7 +379,8 @@ class Statuses:
         return Answer(await self.api.database.write(self._vote, call.me.id, parse_id(call.params["id"]), choices))
 
     def _vote(self, tx: Tx, viewer: Id, ident: Id, choices: list[int]) -> bytes:
-        return poll_json(tx, interactions.vote(tx, own(tx, viewer), ident, choices), viewer)
+        voted = interactions.vote(tx, own(tx, viewer), ident, choices)
+        return poll_json(tx, voted, viewer, self.api.renderer.links(tx, viewer))
 
     async def marked(self, call: Call, kind: Kind) -> Answer:
         """``GET /api/v1/favourites`` and ``/api/v1/bookmarks``"""
@@ -391,7 +414,8 @@ class Statuses:
             wide = seen.labels.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
             facts = DeliveryFacts(
                 activity_type="Create", object_type="Question" if draft.poll else "Note",
-                visibility=seen.labels.visibility, reach=seen.labels.reach, has_media=bool(draft.attachments),
+                visibility=seen.labels.visibility, reach=seen.labels.reach,
+                has_media=bool(draft.attachments or draft.media_ids),
                 public_addressed=wide and (terms_public or bool(partner and partner.terms.public_addressing)),
             )  # fmt: skip
             decision = guard.explain(facts.to_host(recipient.host, tx.now))
