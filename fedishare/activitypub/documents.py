@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -25,6 +25,7 @@ from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.policy.facts import DeliveryFacts
 from fedishare.store import actors, interactions, posts, relations
 from fedishare.store.db import NoticesLost, Tx
+from fedishare.store.paging import Page
 
 PAGE = 20
 MAX_KEPT = 2_000
@@ -36,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 _MEDIA = ACTIVITY_TYPE.encode() + b"; charset=utf-8"
 _VARY = ((b"vary", b"Accept, Signature"), (b"cache-control", b"private, no-store"))
 
-Listing = Callable[..., list[tuple[Id, Actor]]]
+Listing = Callable[[Tx, Id, Page], list[tuple[Id, Actor]]]
 
 
 def answer(document: Mapping[str, object], status: int = 200) -> Answer:
@@ -376,14 +377,15 @@ def _outbox_posts(tx: Tx, author: Id, domain: Domain, at: Cursor) -> list[tuple[
 def _people_page(tx: Tx, listing: Listing, owner: Id, at: Cursor, named: Callable[[str], bool]) -> list[tuple[Id, Iri]]:
     """The people of one page, newest first, each with its place in the list."""
     found: list[tuple[Id, Iri]] = []
-    before = at.before
+    page = Page(at.before, at.after, BATCH, upwards=bool(at.after))
     for _ in range(MAX_BATCHES):
-        rows = listing(tx, owner, before=before, after=at.after, limit=BATCH)
-        found += [(ident, actor.iri) for ident, actor in rows if actor.host is not None and named(actor.host)]
-        if len(rows) < BATCH or (not at.after and len(found) >= PAGE):
+        rows = listing(tx, owner, page)
+        ours = [(ident, actor.iri) for ident, actor in rows if actor.host is not None and named(actor.host)]
+        found = ours + found if page.upwards else found + ours
+        if len(rows) < BATCH or len(found) >= PAGE:
             break
-        before = rows[-1][0]
-    return found[-PAGE:] if at.after else found[:PAGE]
+        page = replace(page, after=rows[0][0]) if page.upwards else replace(page, before=rows[-1][0])
+    return found[-PAGE:] if page.upwards else found[:PAGE]
 
 
 def _pinned(tx: Tx, author: Id, peer: Peer) -> list[Post]:
