@@ -168,7 +168,8 @@ class Accounts:
         found = await params(call)
         text, limit = found.text("q").strip(), found.number("limit", 40, least=1, most=80)
         if found.flag("resolve") and "@" in text.removeprefix("@"):
-            await resolve_quietly(self.api, text)
+            whom = await resolve_quietly(self.api, text)
+            text = str(whom.handle) if isinstance(whom, Actor) else text
         people = await self.api.database.read(self._search, text, limit, found.number("offset", 0, most=10_000))
         return json_answer(people)
 
@@ -336,10 +337,12 @@ def search_people(tx: Tx, api: Api, text: str, limit: int, skip: int) -> list[Ac
     return actors.search(tx, text, limit, skip)
 
 
-async def resolve_quietly(api: Api, text: str) -> FedishareError | None:
-    """Look a handle up at its partner. The error, if it cannot be, is for the caller to show."""
+async def resolve_quietly(api: Api, text: str) -> Actor | FedishareError:
+    """Whose handle it is, asked at its partner; it may be known here by another one (a split domain).
+
+    The error, if it cannot be told, is for the caller to show.
+    """
     try:
-        await resolver.resolve_handle(api.federation, Handle.parse(text, development=api.site.development))
+        return await resolver.resolve_handle(api.federation, Handle.parse(text, development=api.site.development))
     except FedishareError as error:
         return error
-    return None

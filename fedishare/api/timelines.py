@@ -151,9 +151,10 @@ class Timelines:
             except FedishareError:
                 return None
         if "@" in text.removeprefix("@"):
-            error = await resolve_quietly(self.api, text)
-            if isinstance(error, PolicyRefusal):
-                raise error
+            whom = await resolve_quietly(self.api, text)
+            if isinstance(whom, PolicyRefusal):
+                raise whom
+            return whom if isinstance(whom, Actor) else None
         return None
 
     def _search(
