@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
@@ -34,7 +35,7 @@ def main(once: bool) -> None:
             if not once:
                 _invite(screen, world)
                 signal.pause()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         screen.say("\nStopped.")
     except (RuntimeError, NotSo) as error:
         screen.say(f"{screen.styled('Error:', '31;1')} {error}")
@@ -50,11 +51,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _invite(screen: Screen, world: World) -> None:
     """Addresses and sign-ins."""
     screen.title("Now you")
-    screen.say("  The servers keep running. Any program that speaks Mastodon's API can sign in with a token:\n")
+    screen.say(
+        "  The servers keep running. Sign in with any app made for Mastodon: the address of the server, then a name"
+    )
+    screen.say("  and its password; or let a program use a token.\n")
     for instance in world.all:
         screen.say(f"  {screen.styled(instance.place.origin, '1;4')}")
         for person in instance.people.values():
-            screen.say(f"     {person.handle.ljust(32)} {screen.styled('token', '2')} {person.token}")
+            secret = f"{screen.styled('password', '2')} {person.password}  {screen.styled('token', '2')} {person.token}"
+            screen.say(f"     {person.handle.ljust(32)} {secret}")
     ana, lin = world.clinic.people["ana"], world.lab.people["lin"]
     header = f"-H 'Authorization: Bearer {ana.token}'"
     screen.say("\n  Ana's home timeline, and a post of hers that goes to the lab:\n")
@@ -63,8 +68,10 @@ def _invite(screen: Screen, world: World) -> None:
     screen.say("\n  And what Lin sees at the lab:\n")
     screen.say(f"     curl -H 'Authorization: Bearer {lin.token}' {lin.place.origin}/api/v1/timelines/home")
     screen.say("\n  The command line works on a running server, too:\n")
+    program = "fedishare" if shutil.which("fedishare") else f"{sys.executable} -m fedishare"
     screen.say(f"     export FEDISHARE_CONFIG={world.clinic.config}")
-    screen.say("     fedishare partner list; fedishare queue list; fedishare partner pause " + lin.place.domain)
+    for words in ("partner list", "queue list", f"partner pause {lin.place.domain}"):
+        screen.say(f"     {program} {words}")
     screen.say(f"\n  {screen.styled('Ctrl-C stops everything and removes it.', '2')}")
 
 

@@ -48,6 +48,7 @@ class Person:
     place: Place
     keys: KeyPair
     token: str
+    password: str
     _app: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +63,33 @@ class Person:
     def acct(self) -> str:
         """``name@domain``, as other instances know the account."""
         return f"{self.name}@{self.place.domain}"
+
+    def sign_in(self, password: str) -> Json:
+        """Sign in from a new app, as Mastodon's apps do; who the server says that is. Raises `NotSo`."""
+        back = "http://127.0.0.1/back"
+        with self.place.client() as browser:
+            wanted = {"client_name": "An app", "redirect_uris": back, "scopes": "read"}
+            app = _read(browser.post("/api/v1/apps", json=wanted))
+            asked = {"client_id": app["client_id"], "redirect_uri": back, "response_type": "code", "scope": "read"}
+            form = {**asked, "name": self.name, "password": password, "decision": "allow"}
+            place = browser.post("/oauth/authorize", data=form).headers.get("location", "")
+            code = httpx.URL(place).params.get("code")
+            if not place.startswith(back) or not code:
+                raise NotSo("the sign-in was refused")
+            granted = _read(
+                browser.post(
+                    "/oauth/token",
+                    json={
+                        **asked,
+                        "client_secret": app["client_secret"],
+                        "grant_type": "authorization_code",
+                        "code": code,
+                    },
+                )
+            )
+            bearer = {"authorization": f"Bearer {granted['access_token']}"}
+            me: Json = _read(browser.get("/api/v1/accounts/verify_credentials", headers=bearer))
+        return me
 
     def close(self) -> None:
         """Close the app."""

@@ -50,6 +50,17 @@ class Story:
             (world.stranger, "lists both of them, but neither lists it", [world.clinic, world.lab]),
         ):
             self.screen.check(f"{instance.place.domain} is up and {what}", partial(self._lists, instance, partners))
+        self.screen.check(
+            "Ana signs in from her app with name and password, and a wrong password is no way in", self._signs_in
+        )
+
+    def _signs_in(self) -> None:
+        same(self.ana.sign_in(self.ana.password)["username"], self.ana.name)
+        try:
+            self.ana.sign_in(self.ana.password + "x")
+        except NotSo:
+            return
+        raise NotSo("a wrong password was taken")
 
     def _lists(self, instance: Instance, partners: list[Instance]) -> None:
         person = next(iter(instance.people.values()))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -17,7 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from fedishare.app import new_keys, opened_database, prepare_database, site_of
+from fedishare.cli import cli
 from fedishare.config import Config, load, prepare, render
 from fedishare.demo.people import Person, Place
 from fedishare.demo.screen import NotSo
@@ -105,14 +110,16 @@ class Instance:
             raise RuntimeError(f"{self.place.domain} did not start:\n{self.log.read_text()[-2000:]}")
 
     def command(self, *words: str) -> Any:
-        """Run ``fedishare WORDS --json`` for this instance; what it printed. Raises `NotSo`."""
-        done = subprocess.run(  # noqa: S603 — this very program
-            [sys.executable, "-m", "fedishare", *words, "-c", str(self.config)],
-            capture_output=True, text=True, check=False, env=_environment(),
-        )  # fmt: skip
-        if done.returncode:
-            raise NotSo(f"fedishare {' '.join(words)}: {done.stderr.strip()}")
-        return json.loads(done.stdout) if "--json" in words else done.stdout
+        """Run ``fedishare WORDS`` for this instance, beside its server; what it printed. Raises `NotSo`."""
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said):
+                code = cli.main([*words, "-c", str(self.config)], "fedishare", standalone_mode=False)
+        except click.ClickException as error:
+            raise NotSo(f"fedishare {' '.join(words)}: {error.format_message()}") from error
+        if code:
+            raise NotSo(f"fedishare {' '.join(words)}: {said.getvalue()[-300:]}")
+        return json.loads(said.getvalue()) if "--json" in words else said.getvalue()
 
 
 def _environment() -> dict[str, str]:
@@ -191,12 +198,9 @@ def _instance(plan: Plan, places: dict[str, Place], listener: socket.socket, fol
     path = home / "instance.toml"
     path.write_text(_toml(plan, place, places), encoding="utf-8")
     config = prepare(load(path, environ={}))
-    keys = [new_keys() for _ in plan.people]
-    tokens = asyncio.run(_settle(config, plan, keys, [places[name] for name in plan.stored]))
-    people = {
-        name: Person(name, shown, place, pair, token)
-        for (name, shown), pair, token in zip(plan.people, keys, tokens, strict=True)
-    }
+    newcomers = [Newcomer.make(*person) for person in plan.people]
+    asyncio.run(_settle(config, plan, newcomers, [places[name] for name in plan.stored]))
+    people = {n.name: Person(n.name, n.display_name, place, n.keys, n.token, n.password) for n in newcomers}
     return Instance(place, path, people, home / "server.log", listener)
 
 
@@ -217,25 +221,39 @@ def _toml(plan: Plan, place: Place, places: dict[str, Place]) -> str:
     return render(values) + "".join(entries)
 
 
-async def _settle(config: Config, plan: Plan, keys: list[KeyPair], partners: list[Place]) -> list[str]:
-    """The people's tokens."""
-    tokens = []
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Somebody who is about to get an account."""
+
+    name: str
+    display_name: str
+    keys: KeyPair
+    token: str
+    password: str
+    password_hash: str
+
+    @classmethod
+    def make(cls, name: str, display_name: str) -> Newcomer:
+        """With fresh keys, token and password. Takes a while."""
+        password = secrets.token_urlsafe(9)
+        return cls(name, display_name, new_keys(), accounts.new_token(), password, accounts.hash_password(password))
+
+
+async def _settle(config: Config, plan: Plan, newcomers: Sequence[Newcomer], partners: Sequence[Place]) -> None:
+    """Make the database, the accounts, their tokens, and the partners that stand in it."""
     async with opened_database(config) as database:
         site = site_of(config)
         await prepare_database(database, site)
-        for (name, shown), pair in zip(plan.people, keys, strict=True):
+        for each in newcomers:
             await database.write(
-                accounts.create, site, name, pair, email=f"{name}@{plan.name}.example", password_hash=None,
-                display_name=shown,
+                accounts.create, site, each.name, each.keys, email=f"{each.name}@{plan.name}.example",
+                password_hash=each.password_hash, display_name=each.display_name,
             )  # fmt: skip
-            token = accounts.new_token()
-            await database.write(accounts.issue_token, name, token, SCOPES, label="demo")
-            tokens.append(token)
+            await database.write(accounts.issue_token, each.name, each.token, SCOPES, label="demo")
         for place in partners:
             terms = Terms(public_addressing=plan.public_addressing)
             partner = Partner(Domain(place.domain), terms=terms, reason="joint study on thorax imaging")
             await database.write(governance.add_partner, partner, "demo")
-    return tokens
 
 
 def _stop(instances: Sequence[Instance]) -> None:

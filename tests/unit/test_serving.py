@@ -75,7 +75,7 @@ async def test_a_head_has_a_size() -> None:
         assert b"431 " in await answer(port, head, many, pause=0.02)
         # The size is that of one head, not of all on a connection, and bodies do not count.
         one = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4000\r\n\r\n" + b"b" * 4000
-        several = await answer(port, *[one] * 5, head + b"\r\n", pause=0.02)
+        several = await answer(port, *[one] * 5, head, b"\r\n", pause=0.02)
         assert several.count(b"200 OK") == 6
 
 
