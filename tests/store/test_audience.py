@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fedishare.model.actors import ActorKind, Endpoints, FollowState, Profile
+from fedishare.model.actors import ActorKind, ActorState, Endpoints, FollowState, Profile
 from fedishare.model.ids import Domain, Handle, Id, Iri, Millis
 from fedishare.model.posts import LOCAL, PARTNERS, Content, Mention, Post, PostKind, Reach, Visibility
 from fedishare.policy.audience import Seer
@@ -67,7 +67,8 @@ worlds = st.builds(
     st.frozensets(st.tuples(person, person), max_size=6),
     st.lists(
         st.builds(
-            APost, person, st.sampled_from(list(Visibility)), st.sampled_from(REACHES), st.frozensets(person, max_size=3)
+            APost, person, st.sampled_from(list(Visibility)), st.sampled_from(REACHES),
+            st.frozensets(person, max_size=3),
         ),
         min_size=1, max_size=8,
     ).map(tuple),
@@ -80,7 +81,7 @@ def build(tx: Tx, world: AWorld) -> tuple[list[Id], list[Id]]:
         tx.run(query)
     people = [_person(tx, number) for number in range(PEOPLE)]
     for number, state in enumerate(world.states):
-        actors.set_state(tx, people[number], actors.ActorState(state))
+        actors.set_state(tx, people[number], ActorState(state))
     for follower, followee, state in sorted(world.follows, key=lambda f: f[2]):
         one, other = actors.by_id(tx, people[follower]), actors.by_id(tx, people[followee])
         assert one is not None and other is not None
@@ -108,8 +109,8 @@ def _post(tx: Tx, people: list[Id], each: APost) -> Id:
     )
     made = Post(
         id=ident, iri=iri, url=iri, author_id=people[each.author], local=local, kind=PostKind.NOTE,
-        visibility=each.visibility, reach=each.reach if local else LOCAL, content=Content("<p>x</p>", mentions=mentions),
-        published=tx.now, created_at=tx.now,
+        visibility=each.visibility, reach=each.reach if local else LOCAL, published=tx.now, created_at=tx.now,
+        content=Content("<p>x</p>", mentions=mentions),
     )  # fmt: skip
     posts.insert(tx, made)
     timelines.add_for(tx, people[0], ident)

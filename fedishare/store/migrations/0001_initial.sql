@@ -122,7 +122,7 @@ CREATE INDEX post_author ON post (author_id, id);
 CREATE INDEX post_reply ON post (in_reply_to_id, id) WHERE in_reply_to_id IS NOT NULL;
 CREATE INDEX post_thread ON post (thread_id, id) WHERE thread_id IS NOT NULL;
 CREATE UNIQUE INDEX post_boost ON post (boost_of_id, author_id) WHERE boost_of_id IS NOT NULL;
-CREATE INDEX post_local_public ON post (id) WHERE local = 1 AND visibility = 0 AND boost_of_id IS NULL AND in_reply_to_id IS NULL;
+CREATE INDEX post_origin ON post (local, id) WHERE visibility = 0 AND boost_of_id IS NULL AND in_reply_to_id IS NULL;
 CREATE INDEX post_public ON post (id) WHERE visibility = 0 AND boost_of_id IS NULL AND in_reply_to_id IS NULL;
 -- Replies that came before their parent, by the parent's hash, to be joined when it arrives.
 CREATE TABLE waiting_reply (
