@@ -231,7 +231,7 @@ async def _keep(path: Path, fd: int, stopping: asyncio.Event, seconds: int, up: 
             return await _wait_for_end(process, ended, seconds)
         if stopping.is_set():
             return 0
-        if not up.is_set():
+        if not up.is_set() and ended.result() >= 0:  # it says why it cannot; one that was killed says nothing of that
             stopping.set()
             return 1
         log.error("worker process %d ended with %s; starting another", process.pid, ended.result())
