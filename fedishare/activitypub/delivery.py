@@ -17,9 +17,9 @@ from fedishare.activitypub.federation import ACTIVITY_TYPE, Federation
 from fedishare.activitypub.outbox_facts import DeliverTo, DocumentFacts, decode_facts, decode_target
 from fedishare.gateway import Reply, wire_url
 from fedishare.guard import Permit
-from fedishare.jobs import Attempted, Cancelled, Dead, Handler, Result, outcome_of
+from fedishare.jobs import Attempted, Cancelled, Dead, Handler, Later, Result, outcome_of
 from fedishare.model.activities import ActorChanged
-from fedishare.model.errors import BadInput, FetchFailed
+from fedishare.model.errors import BadInput, FetchFailed, PolicyRefusal
 from fedishare.model.ids import Domain, Id, Iri, Millis
 from fedishare.model.partners import Outcome, PeerHealth
 from fedishare.policy.facts import DeliveryFacts
@@ -30,6 +30,8 @@ from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.jobs import DELIVER, Job
 
 DOCUMENTS_KEPT = 256
+ASK_AGAIN = 0.5
+"""Seconds until a delivery goes again whose permit ended while it was on its way."""
 DIGESTS_KEPT = 256
 SCHEMES = ("cavage", "rfc9421")
 """In the order in which an unknown host is knocked at."""
@@ -145,6 +147,16 @@ class Delivery:
             url = wire_url(ready.target.inbox, development=self._instance.config.server.development)
         except BadInput as error:
             return Dead(error.message)
+        try:
+            return await self._send(job, ready, url)
+        except PolicyRefusal as refusal:
+            if refusal.rule != "gateway-permit":
+                raise
+            # The policy changed while it was on its way. If it says no now, that refusal is the reason.
+            self._instance.guard.permit_deliver(url, ready.document.asked)
+            return Later(ASK_AGAIN, "the policy changed while it was being sent")
+
+    async def _send(self, job: Job, ready: Ready, url: str) -> Result:
         remembered = _remembered(job.health, self._instance.clock())
         first = remembered or SCHEMES[0]
         reply, permit = await self._knock(ready, url, first)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ import pytest
 from fedishare.activitypub.addressing import followers_digest
 from fedishare.activitypub.keys import load_public_pem
 from fedishare.activitypub.signatures import RawRequest, parse, verify
+from fedishare.gateway import Reply
 from fedishare.housekeeping import Housekeeping
 from fedishare.jobs import Worker
 from fedishare.model.actors import Actor
-from fedishare.model.errors import SignatureError
+from fedishare.model.errors import PolicyRefusal, SignatureError
 from fedishare.model.ids import Domain, Millis
 from fedishare.model.partners import Partner, PartnerState
 from fedishare.model.posts import Draft, Visibility
@@ -26,7 +28,7 @@ from fedishare.services import posts as post_services
 from fedishare.store import actors, jobs, partners
 from fedishare.store.db import open_database
 from fedishare.store.jobs import JobRow, JobState
-from tests.support.builders import Us, key_pair
+from tests.support.builders import Us, key_pair, server
 from tests.support.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from tests.support.internet import PretendInternet
 from tests.support.peer import PeerServer
@@ -407,6 +409,54 @@ async def test_terms_that_change_between_queueing_and_sending_count(
     assert (database.received, internet.sent) == ([], [])
 
 
+class Overtaken(PretendInternet):
+    """An internet where the policy is changed while a request is on its way, as the transport finds out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.change: Callable[[], Awaitable[None]] | None = None
+
+    async def send(self, *args: Any, **kw: Any) -> Reply:
+        """The real transport asks the guard once more before bytes leave."""
+        if self.change is not None:
+            change, self.change = self.change, None
+            await change()
+            raise PolicyRefusal("the permit for this request no longer holds", rule="gateway-permit")
+        return await super().send(*args, **kw)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_policy_that_changes_on_the_way_is_asked_again(tmp_path: Path, clock: Clock, ends: bool) -> None:
+    """Another partner's change delays a delivery by a moment; the end of its own partner cancels it."""
+    internet = Overtaken()
+    async with server(tmp_path, internet, partners=[], clock=clock) as us:
+        peer = PeerServer(internet, "db.example", us)
+        await us.write(governance.add_partner, Partner(Domain("db.example"), reason="test"), "cli")
+        await us.write(governance.add_partner, Partner(Domain("other.example"), reason="test"), "cli")
+        await us.reload()
+        ana = await us.person("ana")
+        await follower(us, "db.example", "dora", ana)
+
+        async def change() -> None:
+            partner = Partner(Domain("db.example" if ends else "other.example"), PartnerState.ENDED, reason="test")
+            await us.write(partners.put, partner)
+            await us.reload()
+
+        internet.change = change
+        async with sending(us) as worker:
+            await us.post(ana, "hello")
+            await worker.idle()
+            assert peer.received == []
+            clock.forward(SECOND)
+            worker.wake()
+            await worker.idle()
+        row = await only(us)
+        if ends:
+            assert (row.state, row.rule) == (JobState.CANCELLED, "partner-ended")
+        else:
+            assert (row.state, row.attempts, kinds(peer)) == (JobState.DONE, 1, ["Create"])
+
+
 async def test_a_change_by_another_process_is_noticed(us: Us, ana: Actor, listed: Actor) -> None:
     """The command line writes to the same file; a look later the policy is in force and the queue is swept."""
     us.internet.down("db.example")
@@ -527,8 +577,8 @@ async def test_the_books_balance(
     await worker.idle()
     books = Counter((row.host, row.state) for row in await deliveries(us))
     assert books[("third.example", JobState.DEAD)] == 3
-    for host, server in (("peer.example", peer), ("third.example", third)):
-        assert books[(host, JobState.DONE)] == len(server.received)
+    for host, there in (("peer.example", peer), ("third.example", third)):
+        assert books[(host, JobState.DONE)] == len(there.received)
         assert sum(n for (h, _), n in books.items() if h == host) in (10, 11)
     assert not [key for key in books if key[1] in (JobState.RUNNING, JobState.QUEUED)]
 

@@ -135,6 +135,7 @@ async def test_a_job_is_done_at_once_and_an_idle_worker_does_nothing(database: D
         (PolicyRefusal("ended", rule="partner-ended"), JobState.CANCELLED, "ended", 1),
         (PolicyRefusal("paused", rule="partner-paused"), JobState.HELD, "paused", 0),
         (PolicyRefusal("off", rule="federation-off"), JobState.HELD, "off", 0),
+        (PolicyRefusal("stale", rule="gateway-permit"), JobState.QUEUED, "stale", 1),
         (BadDocument("no JSON"), JobState.DEAD, "no JSON", 1),
         (Unavailable("disk full"), JobState.QUEUED, "disk full", 0),
         (TooMany("slower", retry_after=60), JobState.QUEUED, "slower", 0),
