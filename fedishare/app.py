@@ -17,6 +17,7 @@ from fedishare.activitypub import routes as activitypub_routes
 from fedishare.activitypub.federation import Federation
 from fedishare.activitypub.keyring import Keyring
 from fedishare.activitypub.keys import generate_ed25519, generate_rsa
+from fedishare.api import media as media_api
 from fedishare.api import routes as api_routes
 from fedishare.api.http import Api
 from fedishare.api.streaming import Streaming
@@ -169,10 +170,11 @@ def registry(
     ]
 
 
-def _worker(federation: Federation) -> Worker:
+def _worker(federation: Federation, api: Api) -> Worker:
     """What each kind of job is done by."""
     parts = (outbox, delivery, resolver, inbox)
     handlers = {kind: handler for part in parts for kind, handler in part.handlers(federation).items()}
+    handlers |= media_api.handlers(api)
     return Worker(federation.instance.database, handlers, clock=federation.instance.clock)
 
 
@@ -197,7 +199,7 @@ async def running(
         counts: dict[tuple[str, int], int] = {}
         routes = registry(federation, api, streaming, lambda: counts)
         router = Router(routes, gates_of(federation, api, config), counts, api_routes.sockets(streaming))
-        worker = _worker(federation)
+        worker = _worker(federation, api)
         if work:
             housekeeping = Housekeeping(federation, worker)
             await worker.start()

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fedishare.activitypub.federation import Federation
 from fedishare.guard import DecisionCount
@@ -19,10 +20,14 @@ from fedishare.jobs import Worker
 from fedishare.model.activities import PolicyChanged
 from fedishare.model.errors import Unavailable
 from fedishare.model.ids import Domain, Millis, id_at
+from fedishare.model.media import FilesDropped
 from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
 from fedishare.policy.rules import Policy
+from fedishare.services import media
 from fedishare.store import activities, jobs, partners
+from fedishare.store import media as media_store
 from fedishare.store.db import NoticesLost, Tx
+from fedishare.store.media import REMOTE
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +67,7 @@ class Housekeeping:
         self._database = federation.instance.database
         self._worker = worker
         self._policy_changed = asyncio.Event()
+        self._files_dropped = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._revision: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,6 +87,8 @@ class Housekeeping:
         )
         self._tasks = [asyncio.create_task(self._repeat(duty), name=duty.name) for duty in duties]
         self._tasks.append(asyncio.create_task(self._follow_policy(), name="policy"))
+        self._files_dropped.set()  # what was left when the server ended
+        self._tasks.append(asyncio.create_task(self._follow_files(), name="files"))
 
     async def stop(self) -> None:
         """End; the guard's counts are written a last time."""
@@ -97,6 +105,8 @@ class Housekeeping:
     def _heard(self, notice: object) -> None:
         if isinstance(notice, PolicyChanged | NoticesLost):
             self._policy_changed.set()
+        if isinstance(notice, FilesDropped | NoticesLost):
+            self._files_dropped.set()
 
     async def _repeat(self, duty: Duty) -> None:
         while True:
@@ -117,7 +127,34 @@ class Housekeeping:
             self._policy_changed.clear()
             await self._do("policy", self.reload)
 
+    async def _follow_files(self) -> None:
+        while True:
+            await self._files_dropped.wait()
+            self._files_dropped.clear()
+            await self._do("files", self.empty_trash)
+
     # the duties
+
+    async def empty_trash(self) -> None:
+        """Delete files that no row needs any more."""
+        studio = self._instance.studio
+        while names := await self._database.read(media_store.trashed):
+            remote = [name.removeprefix(REMOTE) for name in names if name.startswith(REMOTE)]
+            await studio.remove([name for name in names if not name.startswith(REMOTE)])
+            for digest in remote:
+                await studio.aside(partial(studio.folder.forget_remote, digest))
+            await self._database.write(media_store.drop_trash, names)
+
+    async def sweep_files(self) -> None:
+        """Delete uploads that no post was made of, what was left unfinished, and what partners show beyond our room."""
+        while await self._database.write(media.prune):
+            pass
+        studio = self._instance.studio
+        await studio.aside(studio.folder.sweep)
+        await studio.aside(partial(studio.folder.trim_remote, self._instance.config.media.remote_bytes))
+        for names in await studio.aside(lambda: list(studio.folder.names())):
+            known = await self._database.read(media_store.known, names)
+            await studio.remove([name for name in names if name not in known])
 
     async def look(self) -> None:
         """See whether another process changed something: partners, accounts and keys, or the queue; and whether a
@@ -170,6 +207,7 @@ class Housekeeping:
     async def prune(self) -> None:
         """Forget what has been kept long enough."""
         await self._database.write(_prune, self._instance.clock())
+        await self.sweep_files()
 
 
 def changed_hosts(before: Policy, after: Policy) -> list[str]:

@@ -110,13 +110,14 @@ class Handler:
 
     ``run`` does one. ``prepare``, if any, sees all jobs that were claimed together before the first of them runs, to
     read in one go what each of them needs. ``limit``: how many at a time. ``per_host``: for jobs with a host, how many
-    at a time for each; None if hosts do not matter.
+    at a time for each; None if hosts do not matter. ``timeout``: seconds for one, where the worker's do not fit.
     """
 
     run: Callable[[Job], Awaitable[Result | None]]
     limit: int = 16
     per_host: int | None = None
     prepare: Callable[[Sequence[Job]], Awaitable[None]] | None = None
+    timeout: float | None = None
 
 
 class Worker:
@@ -320,10 +321,10 @@ class Worker:
 
     async def _run(self, handler: Handler, job: Job) -> None:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(handler.timeout or self._timeout):
                 result = await handler.run(job)
         except TimeoutError:
-            message = f"it took longer than {self._timeout:g} s"
+            message = f"it took longer than {handler.timeout or self._timeout:g} s"
             result = Attempted(Outcome.UNREACHABLE, error=message) if job.host else _again(job, message)
         except Exception as error:
             result = _result_of(error, job)
@@ -409,6 +410,8 @@ def _result_of(error: Exception, job: Job) -> Result:
         case PolicyRefusal():
             if error.rule in KEEPS_QUEUE:
                 return Kept(error.rule, error.message)
+            if error.rule == "gateway-permit":  # the policy changed while it was being done: ask anew, a few times
+                return _again(job, error.message)
             return Cancelled(error.message, error.rule)
         case FetchFailed():
             return Attempted(

@@ -16,7 +16,8 @@ Every route, with what it declares; a route that does not declare it cannot be w
 from the registry; `fedishare routes` prints the same.
 
 * access: **open** to anybody, **app** before sign-in, **token** with one of the scopes, **peer** with a partner's
-  signature, **inbox** (a signed delivery, verified there), **operator** from `metrics.allowed_networks`.
+  signature, **media** (a file: token, session, ticket in the link or a partner's signature; 404 for all others),
+  **inbox** (a signed delivery, verified there), **operator** from `metrics.allowed_networks`.
 * audience: what decides about what is shown: **metadata** (nothing of people's posts), **own** (the viewer's), **can-see**
   (the one audience decision), **nothing** (it takes something in).
 

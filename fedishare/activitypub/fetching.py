@@ -9,7 +9,7 @@ What comes back counts only with an ActivityStreams media type, and only if its 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fedishare.activitypub import jsonld, reader, strictjson
@@ -41,24 +41,36 @@ async def instance_signer(federation: Federation) -> Signer:
     return await federation.keyring.signer(memory.instance_actor)
 
 
-async def get(federation: Federation, url: str, purpose: Purpose) -> Reply:
-    """A signed GET; the answer may have any status. Raises `PolicyRefusal` and `FetchFailed` (no answer)."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an answer may be: its media types, as Accept has them, and its size in bytes."""
+
+    accept: str
+    max_bytes: int
+
+
+async def get(federation: Federation, url: str, purpose: Purpose, wanted: Wanted | None = None) -> Reply:
+    """A signed GET, of a document unless something else is ``wanted``; the answer may have any status.
+
+    Raises `PolicyRefusal` and `FetchFailed` (no answer).
+    """
     # spec: R54, R57 — always signed; the other scheme after a refusal, and what worked is remembered
     instance = federation.instance
     host = instance.guard.permit_fetch(url, purpose).host
+    wanted = wanted or Wanted(ACCEPT, instance.config.limits.document_bytes)
     signer = await instance_signer(federation)
     preferred = await _scheme_for(federation, host)
     other = SCHEMES[1 - SCHEMES.index(preferred)]
-    reply = await _knock(federation, signer, url, purpose, preferred)
+    reply = await _knock(federation, signer, url, purpose, preferred, wanted)
     if not _refused(reply.status):
         return reply
-    second = await _knock(federation, signer, url, purpose, other)
+    second = await _knock(federation, signer, url, purpose, other, wanted)
     if not _refused(second.status):
         await _remember(federation, host, other)
         return second
     if "?" in url and second.status == 401:
         # spec: R56 — some peers leave the query out of (request-target)
-        return await _knock(federation, signer, url, purpose, "cavage", with_query=False)
+        return await _knock(federation, signer, url, purpose, "cavage", wanted, with_query=False)
     return second
 
 
@@ -67,13 +79,13 @@ def _refused(status: int) -> bool:
 
 
 async def _knock(
-    federation: Federation, signer: Signer, url: str, purpose: Purpose, scheme: str, *, with_query: bool = True
-) -> Reply:
+    federation: Federation, signer: Signer, url: str, purpose: Purpose, scheme: str, wanted: Wanted, *,
+    with_query: bool = True,
+) -> Reply:  # fmt: skip
     instance = federation.instance
     permit = instance.guard.permit_fetch(url, purpose)
     sign = _signing(federation, signer, scheme, with_query=with_query)
-    limit = instance.config.limits.document_bytes
-    return await instance.gateway.get(permit, url, accept=ACCEPT, sign=sign, max_bytes=limit)
+    return await instance.gateway.get(permit, url, accept=wanted.accept, sign=sign, max_bytes=wanted.max_bytes)
 
 
 def _signing(

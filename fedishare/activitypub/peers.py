@@ -53,7 +53,7 @@ class SignerGone(SignatureError):
         self.body = body
 
 
-async def authenticate(federation: Federation, call: Call, route: Route) -> Peer:
+async def authenticate(federation: Federation, call: Call, route: Route | None = None) -> Peer:
     """The partner's actor that signed a GET. Raises `SignatureError` (401), `PolicyRefusal` and `NotAllowed` (403),
     `TooMany` (429), `Unavailable` (503, its key could not be read).
     """

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 
 from fedishare.activitypub import resolver
 from fedishare.api import entities
-from fedishare.api.http import Api, Params, Preferences, page_of, paged, params, parse_id
+from fedishare.api.http import Api, Params, Preferences, page_of, paged, params, parse_id, streamed
 from fedishare.api.rendering import Renderer
 from fedishare.api.statuses import handle_of, own
+from fedishare.api.uploads import file_of, profile_picture, too_large
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Handler
-from fedishare.model.actors import Actor, ActorKind, Field, Relationship
-from fedishare.model.errors import BadInput, FedishareError, NotFound
+from fedishare.model.actors import Actor, ActorKind, Field, Image, Profile, Relationship
+from fedishare.model.errors import BadInput, FedishareError, NotFound, TooLarge
 from fedishare.model.ids import Handle, Id, Millis
+from fedishare.model.media import Kept
 from fedishare.model.posts import Visibility
 from fedishare.services import accounts as account_services
-from fedishare.services import governance, relations
+from fedishare.services import governance, media, relations
+from fedishare.services.media import check_description
 from fedishare.store import actors, credentials, interactions, posts
 from fedishare.store import relations as relation_store
 from fedishare.store.db import Tx
@@ -27,6 +31,7 @@ from fedishare.store.interactions import Kind
 from fedishare.text import clean_text, compose_html
 
 MAX_NAME, MAX_NOTE, MAX_FIELDS, MAX_FIELD = 30, 500, 4, 255
+PICTURES = ("avatar", "header")
 ROLE_BITS = {"admin": "1", "moderator": "16", "operator": "0", "security": "0", "auditor": "0", "member": "0"}
 
 
@@ -62,12 +67,28 @@ class Accounts:
 
     async def update(self, call: Call) -> Answer:
         """``PATCH /api/v1/accounts/update_credentials``"""
-        found = await params(call)
-        return json_answer(await self.api.database.write(self._update, call.me.id, found))
+        studio, largest = self.api.instance.studio, self.api.instance.config.media.max_bytes
+        pictures: dict[str, Kept] = {}
+        try:
+            async with streamed(call, self.max_body) as found:
+                for name in PICTURES:
+                    source = file_of(found, name, largest)
+                    if source is not None:
+                        pictures[name] = await profile_picture(studio, source, name)
+                answer = await self.api.database.write(self._update, call.me.id, found, pictures)
+        except FedishareError as error:
+            await studio.remove([kept.name for kept in pictures.values()])
+            raise too_large(largest) if isinstance(error, TooLarge) else error from None
+        return json_answer(answer)
 
-    def _update(self, tx: Tx, viewer: Id, found: Params) -> entities.CredentialAccount:
+    @property
+    def max_body(self) -> int:
+        """Bytes of a request with both pictures."""
+        return 2 * self.api.instance.config.media.max_bytes + self.api.instance.config.limits.api_bytes
+
+    def _update(self, tx: Tx, viewer: Id, found: Params, pictures: dict[str, Kept]) -> entities.CredentialAccount:
         actor = own(tx, viewer)
-        profile = actor.profile
+        profile = self._pictured(tx, actor, found, pictures)
         name, note = clean_text(found.text("display_name", profile.display_name)), profile.source
         if len(name) > MAX_NAME:
             raise BadInput(f"Validation failed: Display name is longer than {MAX_NAME} characters", path="display_name")
@@ -90,9 +111,40 @@ class Accounts:
         self._choose(tx, viewer, found.section("source"))
         return self._own(tx, viewer)
 
+    def _pictured(self, tx: Tx, actor: Actor, found: Params, pictures: dict[str, Kept]) -> Profile:
+        """The profile with new pictures, and with what is said about them."""
+        profile = actor.profile
+        made: dict[str, Any] = {}
+        for name in PICTURES:
+            before: Image | None = getattr(profile, name)
+            said = f"{name}_description"
+            description = check_description(clean_text(found.text(said))) if said in found else None
+            if name in pictures:
+                made[name] = media.picture(tx, self.api.site, actor, before, pictures[name], description)
+            elif said in found and before is not None:
+                made[name] = replace(before, description=description)
+        return replace(profile, **made)
+
+    async def without_avatar(self, call: Call) -> Answer:
+        """``DELETE /api/v1/profile/avatar``"""
+        return json_answer(await self.api.database.write(self._without, call.me.id, "avatar"))
+
+    async def without_header(self, call: Call) -> Answer:
+        """``DELETE /api/v1/profile/header``"""
+        return json_answer(await self.api.database.write(self._without, call.me.id, "header"))
+
+    def _without(self, tx: Tx, viewer: Id, name: str) -> entities.CredentialAccount:
+        actor = own(tx, viewer)
+        before: Image | None = getattr(actor.profile, name)
+        if before is not None:
+            media.drop_picture(tx, self.api.site, before)
+            gone: dict[str, Any] = {name: None}
+            account_services.update_profile(tx, actor, replace(actor.profile, **gone), actor.kind)
+        return self._own(tx, viewer)
+
     def _fields(self, found: Params) -> tuple[Field, ...]:
         given = found.raw("fields_attributes")
-        rows = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else []
+        rows = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else [given]
         if len(rows) > MAX_FIELDS or not all(isinstance(row, dict) for row in rows):
             raise BadInput(f"Validation failed: at most {MAX_FIELDS} fields, each with name and value", path="fields")
         fields = []

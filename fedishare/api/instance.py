@@ -8,6 +8,8 @@ from fedishare import __version__
 from fedishare.api.http import Api
 from fedishare.api.statuses import MAX_POLL_SECONDS, MIN_POLL_SECONDS
 from fedishare.http.call import Answer, Call, json_answer
+from fedishare.media.images import MAX_PIXELS
+from fedishare.services.media import MAX_DESCRIPTION
 from fedishare.text import URL_CHARACTERS
 
 MASTODON = "4.5.0"
@@ -40,10 +42,10 @@ class InstanceInfo:
                 "characters_reserved_per_url": URL_CHARACTERS,
             },
             "media_attachments": {
-                "supported_mime_types": [],
-                "description_limit": 1500,
+                "supported_mime_types": [each.media_type for each in self.api.instance.studio.formats],
+                "description_limit": MAX_DESCRIPTION,
                 "image_size_limit": self.api.instance.config.media.max_bytes,
-                "image_matrix_limit": 33177600,
+                "image_matrix_limit": MAX_PIXELS,
                 "video_size_limit": self.api.instance.config.media.max_bytes,
                 "video_frame_rate_limit": 120,
                 "video_matrix_limit": 8294400,

@@ -7,8 +7,10 @@ from functools import partial
 from typing import Protocol
 
 from fedishare.api.accounts import Accounts
+from fedishare.api.files import Files
 from fedishare.api.http import Api
 from fedishare.api.instance import InstanceInfo
+from fedishare.api.media import MediaApi
 from fedishare.api.oauth import OAuth
 from fedishare.api.statuses import Statuses
 from fedishare.api.streaming import Streaming
@@ -56,6 +58,35 @@ def routes(api: Api, streaming: Streaming) -> list[Route]:
         *_accounts(api, route),
         *_timelines(api, route),
         *_streams(streaming, described),
+        *_media(api),
+    ]
+
+
+def _media(api: Api) -> list[Route]:
+    found, files = MediaApi(api), Files(api)
+    at = "/api/v1/media/{id}"
+
+    def upload(method: str, path: str, handler: Handler, size: int) -> Route:
+        return Route(
+            method=method, path=path, handler=handler, access=Access.TOKEN, scopes=("write:media",), rate=Rate.API,
+            max_body=size, audience=OWN, streams=True,
+        )  # fmt: skip
+
+    def file(path: str, handler: Handler) -> Route:
+        return Route(
+            method="GET", path=path, handler=handler, access=Access.MEDIA, scopes=(), rate=Rate.API, max_body=0,
+            audience=SEEN,
+        )  # fmt: skip
+
+    return [
+        upload("POST", "/api/v2/media", found.create, found.max_body),
+        upload("POST", "/api/v1/media", partial(found.create, wait=True), found.max_body),
+        upload("GET", at, found.show, 0),
+        upload("PUT", at, found.update, found.max_body),
+        upload("DELETE", at, found.delete, 0),
+        file("/media/{name}", files.local),
+        file("/media/remote/{id}/{name}", files.of_post),
+        file("/media/people/{id}/{name}", files.of_profile),
     ]
 
 
@@ -156,7 +187,19 @@ def _accounts(api: Api, route: MakeRoute) -> list[Route]:
     requests = partial(relations.followers, pending=True)
     return [
         route("GET", "/api/v1/accounts/verify_credentials", "read:accounts", found.verify, OWN),
-        route("PATCH", "/api/v1/accounts/update_credentials", "write:accounts", found.update, OWN),
+        Route(
+            method="PATCH",
+            path="/api/v1/accounts/update_credentials",
+            handler=found.update,
+            access=Access.TOKEN,
+            scopes=("write:accounts",),
+            rate=Rate.API,
+            max_body=found.max_body,
+            audience=OWN,
+            streams=True,
+        ),
+        route("DELETE", "/api/v1/profile/avatar", "write:accounts", found.without_avatar, OWN),
+        route("DELETE", "/api/v1/profile/header", "write:accounts", found.without_header, OWN),
         route("GET", "/api/v1/preferences", "read:accounts", found.preferences, OWN),
         route("GET", "/api/v1/accounts", "read:accounts", found.several),
         route("GET", "/api/v1/accounts/lookup", "read:accounts", found.lookup),

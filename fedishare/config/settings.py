@@ -111,6 +111,13 @@ class MediaSettings(Section, frozen=True, kw_only=True):
     max_bytes: Annotated[
         int, Meta(ge=KIB, le=1024 * MIB, description="The largest file taken from a person or read from a partner.")
     ] = 16 * MIB
+    remote_bytes: Annotated[
+        int,
+        Meta(
+            ge=MIB, le=1024 * 1024 * MIB,
+            description="How much of what partners show is kept on disk; what was not used for longest goes first.",
+        ),
+    ] = 4096 * MIB  # fmt: skip
 
 
 class RegistrationSettings(Section, frozen=True, kw_only=True):

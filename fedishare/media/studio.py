@@ -6,6 +6,7 @@ Two pictures are decoded at once, and one film: what a bomb could take is a numb
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -65,8 +66,31 @@ class Studio:
         """A picture, made anew and kept with its preview."""
         picture = await self.picture(source, found)
         original = await self.keep(picture.original)
-        preview = await self.keep(picture.preview) if picture.preview else None
+        try:
+            preview = await self.keep(picture.preview) if picture.preview else None
+        except OSError:
+            await self.remove([original.name])
+            raise
         return Work("image", original, preview, picture.blurhash)
+
+    async def keep_remote(self, digest: str, body: bytes) -> None:
+        """What a partner shows, made anew and kept under its digest. Raises `BadInput`."""
+        source = io.BytesIO(body)
+        found = await self.identify(source)
+        if found.family != "image":
+            await self._keep_remote_film(digest, body, found)
+            return
+        picture = await self.picture(source, found)
+        for stem, made in ((f"{digest}-small", picture.preview), (digest, picture.original)):
+            if made is not None:
+                await self.aside(partial(self.folder.put, f"{stem}.{made.extension}", made.body, remote=True))
+
+    async def _keep_remote_film(self, digest: str, body: bytes, found: Format) -> None:
+        with self.folder.temporary() as came, self.folder.temporary() as part:
+            await self.aside(partial(came.write_bytes, body))
+            facts, _ = await self._encode(came, found, part)
+            extension = "mp4" if facts.family == "video" else "mp3"
+            await self.aside(partial(self.folder.adopt, part, f"{digest}.{extension}", remote=True))
 
     async def keep(self, made: Rendition) -> Kept:
         """Write a file under a new name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -113,6 +113,12 @@ def fail(tx: Tx, ident: Id) -> None:
         if media.file:
             store.trash(tx, [media.file])
         store.update(tx, replace(media, state=MediaState.FAILED, file=None))
+
+
+def waiting(tx: Tx, ident: Id) -> Media | None:
+    """An upload that is still to be made."""
+    media = store.by_id(tx, ident)
+    return media if media is not None and media.state is MediaState.WAITING else None
 
 
 def own(tx: Tx, owner: Id, ident: Id) -> Media:
@@ -319,8 +325,12 @@ def server_may_have(found: ForPeer, domain: Domain, *, follows: bool, named: boo
     return can_see(Seer(None, domain), facts)
 
 
-def remote_source(tx: Tx, post: Id, digest: str, viewer: Id | None) -> tuple[str, str, Actor] | None:
-    """(url, kind, author) of what a partner's post shows under ``digest``, for somebody who may see the post.
+Find = Callable[[Tx, Id, str, Id | None], tuple[str, Actor] | None]
+"""(id of the post or actor, digest, viewer) to where the file is, and whose."""
+
+
+def remote_source(tx: Tx, post: Id, digest: str, viewer: Id | None) -> tuple[str, Actor] | None:
+    """The address, and the author, of what a partner's post shows under ``digest``, for somebody who may see the post.
 
     Without a viewer (any signed-in person) only its emoji.
     """
@@ -328,20 +338,20 @@ def remote_source(tx: Tx, post: Id, digest: str, viewer: Id | None) -> tuple[str
         return None
     found = posts.by_id(tx, post)
     author = actors.by_id(tx, found.author_id) if found is not None else None
-    if found is None or author is None or found.local:
+    if found is None or author is None or found.local or author.state >= ActorState.SUSPENDED:
         return None
-    shown = [(each.url, each.kind) for each in found.content.attachments] if viewer is not None else []
-    shown += [(each.preview_url, "image") for each in found.content.attachments if each.preview_url and viewer]
-    shown += [(each.url, "image") for each in found.content.emojis]
-    return next(((url, kind, author) for url, kind in shown if digest_of(url) == digest), None)
+    urls = [emoji.url for emoji in found.content.emojis]
+    if viewer is not None:
+        urls += [url for each in found.content.attachments for url in (each.url, each.preview_url) if url]
+    return next(((url, author) for url in urls if digest_of(url) == digest), None)
 
 
-def profile_source(tx: Tx, actor_id: Id, digest: str) -> tuple[str, str, Actor] | None:
-    """(url, kind, actor) of what a partner's profile shows under ``digest``."""
+def profile_source(tx: Tx, actor_id: Id, digest: str) -> tuple[str, Actor] | None:
+    """The address of what a partner's profile shows under ``digest``, and whose profile that is."""
     actor = actors.by_id(tx, actor_id)
     if actor is None or actor.is_local or actor.state >= ActorState.SUSPENDED:
         return None
     profile = actor.profile
     urls = [image.url for image in (profile.avatar, profile.header) if image is not None]
     urls += [emoji.url for emoji in profile.emojis]
-    return next(((url, "image", actor) for url in urls if digest_of(url) == digest), None)
+    return next(((url, actor) for url in urls if digest_of(url) == digest), None)
