@@ -71,11 +71,13 @@ class Ask:
 
 
 def person_of(actor: Actor | None) -> Person | None:
+    """How somebody elsewhere is reached; None for people here and for those that are suspended or gone."""
     found = audience.reachable(actor) if actor is not None else None
     return Person(found.actor_id, found.iri, found.host, found.inbox, found.shared_inbox) if found is not None else None
 
 
 def named(tx: Tx, idents: Iterable[Id], reach: Reach) -> list[Person]:
+    """Those of the actors that live elsewhere and within ``reach``."""
     return [
         person
         for actor in actors.by_ids(tx, idents).values()
@@ -84,14 +86,17 @@ def named(tx: Tx, idents: Iterable[Id], reach: Reach) -> list[Person]:
 
 
 def followers_of(tx: Tx, author: Actor) -> tuple[Person, ...]:
+    """The followers elsewhere."""
     return tuple(Person(*row, follower=True) for row in relations.remote_followers(tx, author.id))
 
 
 def followers_iri(author: Actor) -> Iri:
+    """The followers collection."""
     return author.endpoints.followers or Iri(f"{author.iri}/followers")
 
 
 def audience_of(tx: Tx, post: Post, author: Actor) -> list[Person]:
+    """Everybody elsewhere that a post (or boost) is for."""
     # spec: R44 — followers' inboxes and named actors, nobody else
     others = set(posts.mentioned_ids(tx, post.id))
     if post.boost_of_id is not None:
@@ -108,4 +113,5 @@ def audience_of(tx: Tx, post: Post, author: Actor) -> list[Person]:
 
 
 def fixed(document: Document) -> Callable[[bool], Document]:
+    """A document that has one form only."""
     return lambda _: document

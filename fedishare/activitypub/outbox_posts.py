@@ -29,6 +29,7 @@ REMEMBERED = 25 * 24 * 3600 * 1000
 
 
 def publish(tx: Tx, ask: Ask, change: PublishPost) -> Plan | None:
+    """Create of a post, or Announce of what it boosts."""
     post = posts.by_id(tx, change.post_id)
     author = actors.by_id(tx, post.author_id) if post is not None else None
     if post is None or author is None:
@@ -83,6 +84,7 @@ def _post_plan(
 
 
 def edit(tx: Tx, ask: Ask, change: PublishEdit) -> Plan | None:
+    """Update of a post."""
     # spec: R80, R81 — Update of a post; of a poll also when only its counts changed
     post = posts.by_id(tx, change.post_id)
     author = actors.by_id(tx, post.author_id) if post is not None else None
@@ -143,6 +145,7 @@ def _began(tx: Tx, post: Post, activity: str) -> DocumentFacts | None:
 
 
 def withdraw(tx: Tx, ask: Ask, change: WithdrawPost) -> Plan | None:
+    """Delete of a post."""
     # spec: R84 — to everybody the post went to, those that boosted or answered, and followers at that time
     author = actors.by_id(tx, change.author_id)
     if author is None:
@@ -184,6 +187,7 @@ def _end_plan(
 
 
 def unboost(tx: Tx, ask: Ask, change: WithdrawBoost) -> Plan | None:
+    """Undo of an Announce."""
     author = actors.by_id(tx, change.author_id)
     if author is None:
         return None
@@ -204,6 +208,7 @@ def unboost(tx: Tx, ask: Ask, change: WithdrawBoost) -> Plan | None:
 
 
 def pin(tx: Tx, ask: Ask, change: PublishPin) -> Plan | None:
+    """Add to, or Remove from, featured."""
     # spec: R107
     actor = actors.by_id(tx, change.actor_id)
     if actor is None:
@@ -224,6 +229,7 @@ def pin(tx: Tx, ask: Ask, change: PublishPin) -> Plan | None:
 
 
 def forward(tx: Tx, change: ForwardActivity) -> Plan | None:
+    """A partner's answer, unchanged (inbox forwarding, ActivityPub 7.1.2)."""
     # spec: R118 — unchanged, with its original proof, to the local author's followers: but we pass nothing on to
     # another domain, so only to those at the same partner
     author = actors.by_id(tx, change.author_id)
