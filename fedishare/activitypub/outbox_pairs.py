@@ -119,6 +119,7 @@ def _block(tx: Tx, ask: Ask, change: SendBlock | WithdrawBlock) -> Plan | None:
 
 
 def votes(tx: Tx, ask: Ask, change: SendVotes) -> list[Plan]:
+    """A Create of a nameless Note for each option."""
     # spec: R89 — a nameless Note for each option, to the question's author alone
     post = posts.by_id(tx, change.post_id)
     poll = post.content.poll if post is not None else None
@@ -143,6 +144,7 @@ def votes(tx: Tx, ask: Ask, change: SendVotes) -> list[Plan]:
 
 
 def report(tx: Tx, ask: Ask, change: SendReport) -> Plan | None:
+    """Flag."""
     # spec: R47 — from the instance actor, naming nobody here
     pair = _two(tx, actors.instance_actor(tx).id, change.target_id)
     if pair is None:
