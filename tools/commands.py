@@ -35,7 +35,7 @@ def walk(command: click.Command, context: click.Context) -> Iterator[tuple[str, 
 
 def commands() -> list[tuple[str, click.Command, click.Context]]:
     """All commands, in the order of the help."""
-    return list(walk(cli, click.Context(cli, info_name="fedishare")))
+    return list(walk(cli, click.Context(cli, info_name="fedishare", help_option_names=["-h", "--help"])))
 
 
 def page() -> str:

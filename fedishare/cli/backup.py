@@ -35,6 +35,7 @@ from fedishare.cli.output import (
 from fedishare.cli.terms import is_over
 from fedishare.config import Config, prepare
 from fedishare.instance import policy_of, read_partners
+from fedishare.media.files import NAME, Folder
 from fedishare.model.ids import Millis, id_at
 from fedishare.store import sqlite_files
 from fedishare.store import verify as store_verify
@@ -59,11 +60,12 @@ def _file(config: Config) -> Path | None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--with-secrets", is_flag=True, help="Put secrets.toml in, too. Then whoever has the file has all.")
+@click.option("--without-media", is_flag=True, help="Leave out the pictures, sounds and films of people here.")
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @config_option
 @json_option
-def backup(config: Config, file: Path, with_secrets: bool, force: bool, as_json: bool) -> None:
-    """Write the database and the configuration to one file, while the server runs.
+def backup(config: Config, file: Path, with_secrets: bool, without_media: bool, force: bool, as_json: bool) -> None:
+    """Write database, configuration and media to one file, while the server runs.
 
     It is consistent: everything that was acknowledged before is in it. It has the private keys of all accounts, so
     only its owner can read it.
@@ -90,19 +92,24 @@ def backup(config: Config, file: Path, with_secrets: bool, force: bool, as_json:
         if with_secrets and config.secrets_path.exists():
             files[archive.SECRETS] = config.secrets_path
         with Progress("Writing the file") as progress:
-            archive.write(file, manifest, files, progress)
+            media = [] if without_media else _media(config)
+            pictures = archive.write(file, manifest, files, media, progress)
     written = file.stat().st_size
     if as_json:
         print_json(
-            {"file": str(file), "size": written, "members": list(files), "rows": rows, "schema": manifest.schema}
-        )
+            {"file": str(file), "size": written, "members": list(files), "media": pictures, "rows": rows,
+             "schema": manifest.schema}
+        )  # fmt: skip
         return
-    click.echo(f"Wrote {file} ({size(written)}): {', '.join(files)}.")
+    click.echo(f"Wrote {file} ({size(written)}): {', '.join(files)}, {plural(pictures, 'media file')}.")
     facts((name, number) for name, number in rows.items())
     if not with_secrets:
         click.echo(styled(f"\n{config.secrets_path} is not in it; keep a copy of it apart.", dim=True))
-    if any(config.media_path.iterdir()) if config.media_path.is_dir() else False:
-        click.echo(f"{styled('Note:', 'yellow', bold=True)} {config.media_path} is not in it; copy the folder, too.")
+
+
+def _media(config: Config) -> list[Path]:
+    """Our own media files. What partners show is read again when somebody wants to see it."""
+    return [path for path in sorted((config.media_path / "local").glob("*/*")) if NAME.match(path.name)]
 
 
 def _state(tx: Tx, config: Config) -> Manifest:
@@ -165,14 +172,20 @@ def restore(config: Config, file: Path, force: bool, as_json: bool) -> None:
     engine = "sqlite" if target is not None else "postgresql"
     if manifest.engine != engine:
         raise Failure(f"{file} has a database of {manifest.engine}, but database.url names {engine}; they do not mix.")
-    if target is not None:
-        counts, former = _restore_sqlite(config, file, manifest, target, force=force)
-    else:
-        counts, former = _restore_postgres(config, file, manifest, force=force), None
+    with tempfile.TemporaryDirectory(dir=config.media_path, prefix="restoring-") as folder:
+        with Progress("Unpacking media") as progress:
+            pictures = archive.extract_media(file, Path(folder), progress)
+        if target is not None:
+            counts, former = _restore_sqlite(config, file, manifest, target, force=force)
+        else:
+            counts, former = _restore_postgres(config, file, manifest, force=force), None
+        for name in pictures:
+            Folder(config.media_path).adopt(Path(folder) / name, name)
     result: dict[str, object] = {
         "file": str(file),
         "made_at": moment(manifest.created_at),
         "former_database": str(former) if former else None,
+        "media": len(pictures),
         "kept_withdrawn": dict(counts),
     }
     if as_json:

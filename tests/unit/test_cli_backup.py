@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fedishare.media.files import Folder
 from fedishare.store import sqlite_files
 from tests.support.shell import Shell, new_instance
 
@@ -37,6 +38,14 @@ def put_post(shell: Shell, number: int) -> None:
     )
 
 
+def put_picture(shell: Shell, body: bytes = b"picture") -> Path:
+    """A media file of ours, and one that is only kept of a partner's."""
+    folder = Folder(shell.folder / "media")
+    folder.put("ab" * 16 + ".png", body)
+    folder.put("cd" * 16 + ".png", b"theirs", remote=True)
+    return folder.local("ab" * 16 + ".png")
+
+
 def bury(shell: Shell, number: int) -> None:
     """Delete it, and leave its tombstone."""
     shell.change(
@@ -53,7 +62,7 @@ def test_a_backup_is_whole_private_and_restored_as_it_was(shell: Shell, tmp_path
     assert made["rows"]["local posts"] == 1
     assert file.stat().st_mode & 0o777 == 0o600
     with tarfile.open(file) as tar:
-        assert tar.getnames() == ["manifest.json", "database.sqlite", "instance.toml"]
+        assert tar.getnames() == ["manifest.json", "database.sqlite", "instance.toml", "media.json"]
     assert "exists" in shell("backup", str(file), code=1).stderr
     shell("backup", str(file), "--force", "--with-secrets")
     with tarfile.open(file) as tar:
@@ -66,6 +75,18 @@ def test_a_backup_is_whole_private_and_restored_as_it_was(shell: Shell, tmp_path
     assert shell.rows("SELECT rsa_private, ed25519_private FROM credential ORDER BY actor_id") == keys
     assert shell.rows("SELECT id FROM post") == [(5,)]
     shell("verify")
+
+
+def test_media_files_are_in_it_and_come_back(shell: Shell, tmp_path: Path) -> None:
+    picture = put_picture(shell)
+    file = tmp_path / "a.tar"
+    assert shell.json("backup", str(file))["media"] == 1
+    with tarfile.open(file) as tar:
+        assert [n for n in tar.getnames() if n.startswith("media/")] == [f"media/{picture.name}"]
+    picture.unlink()
+    assert shell.json("restore", str(file), "--force")["media"] == 1
+    assert picture.read_bytes() == b"picture" and picture.stat().st_mode & 0o777 == 0o600
+    assert shell.json("backup", str(tmp_path / "b.tar"), "--without-media")["media"] == 0
 
 
 def test_a_restore_asks_before_it_replaces_and_keeps_the_former(shell: Shell, tmp_path: Path) -> None:
@@ -148,6 +169,14 @@ def damaged(file: Path, target: Path, change: str) -> Path:
                 info.name = "../../database.sqlite"
             elif change == "link" and info.name == "database.sqlite":
                 info.type, info.linkname, info.size = tarfile.SYMTYPE, "/etc/passwd", 0
+            elif change == "picture" and info.name.startswith("media/"):
+                data = b"!" + data[1:]
+            elif change == "no picture" and info.name.startswith("media/"):
+                continue
+            elif change == "other picture" and info.name.startswith("media/"):
+                info.name = "media/../../../evil.png"
+            elif change == "no list" and info.name == "media.json":
+                continue
             elif change.startswith("{") and info.name == "manifest.json":
                 data = json.dumps(json.loads(data) | json.loads(change)).encode()
                 info.size = len(data)
@@ -162,6 +191,10 @@ def damaged(file: Path, target: Path, change: str) -> Path:
         ("short", "not as the manifest says"),
         ("name", "cannot be read"),
         ("link", "not as the manifest says"),
+        ("picture", "not those that were stored"),
+        ("no picture", "not those that were stored"),
+        ("other picture", "not those that were stored"),
+        ("no list", "not those that were stored"),
         ('{"format": 2}', "format 2"),
         ('{"engine": "oracle"}', "no database in it"),
         ('{"engine": "postgresql"}', "no database in it"),
@@ -170,6 +203,7 @@ def damaged(file: Path, target: Path, change: str) -> Path:
     ],
 )
 def test_a_damaged_backup_changes_nothing(shell: Shell, tmp_path: Path, change: str, sentence: str) -> None:
+    put_picture(shell)
     file = tmp_path / "a.tar"
     shell("backup", str(file))
     before = shell.database.read_bytes()
@@ -177,6 +211,7 @@ def test_a_damaged_backup_changes_nothing(shell: Shell, tmp_path: Path, change: 
     assert sentence in shell("restore", str(wrong), "--force", code=1).stderr
     assert shell.database.read_bytes() == before
     assert list(shell.folder.glob("*.restoring*")) + list(shell.folder.glob("*before-restore*")) == []
+    assert not list(tmp_path.rglob("evil*")) and not list((shell.folder / "media").glob("restoring*"))
     shell("restore", str(file), "--force")
 
 
