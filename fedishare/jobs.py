@@ -35,6 +35,9 @@ POISON = 5
 """After so many attempts that ended in an exception nobody foresaw, a job is dead: it would never end well."""
 OWN_TROUBLE = 5.0
 """Seconds until a job that we ourselves could not do (database, disk) is tried again."""
+LEASE = 15.0
+"""Seconds after which the jobs of a process that died are taken over, looked at every third of it: so that everything
+goes on within half a minute (INV-8)."""
 SLOW_AFTER = 2.0
 """Seconds after which a host that keeps us waiting gets one job at a time."""
 RESERVE = 4
@@ -129,7 +132,7 @@ class Worker:
         handlers: Mapping[str, Handler],
         *,
         clock: Callable[[], Millis],
-        lease: float = 30.0,
+        lease: float = LEASE,
         timeout: float = 120.0,
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311 — spreads retries
     ) -> None:

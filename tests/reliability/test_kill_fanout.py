@@ -165,6 +165,7 @@ async def test_a_fan_out_survives_kills(tmp_path: Path, partners: Partners, port
     config = write_config(tmp_path, "ours", port.number, hosts, limits={"rates": False})
     await asyncio.to_thread(seed, config, _fill(people))
     partners.delay = 0.02
+    partners.hanging |= {partners.host(number) for number in range(5)}  # these are in flight at each kill
     with serving(config, port.number) as server:
         async with app(port.number, "ana") as ana:
             meant = await _publish(ana, people, partners)
@@ -172,6 +173,7 @@ async def test_a_fan_out_survives_kills(tmp_path: Path, partners: Partners, port
             assert await asyncio.to_thread(partners.wait_for, number)
             server.kill()
             assert server.start() < 10
+        partners.hanging.clear()
         await _quiet(server)
         _check_received(partners.posts(), meant)
         _check_books(server, tmp_path, partners)

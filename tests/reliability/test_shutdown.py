@@ -65,6 +65,15 @@ async def _slow_upload(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamW
     return reader, writer
 
 
+async def _stream(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A timeline that is being watched."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(wire("GET", "/api/v1/streaming/user", {"authorization": f"Bearer {token_of('ana')}"}))
+    assert b" 200 " in await reader.readline()
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
 async def test_sigterm_with_everything_in_flight(tmp_path: Path, partners: Partners, port: Port) -> None:
     people = [Person(partners.host(number), "ben") for number in range(HANGING)]
     partners.hanging |= {person.host for person in people}
@@ -79,6 +88,7 @@ async def test_sigterm_with_everything_in_flight(tmp_path: Path, partners: Partn
             await ledger.post(ana, "ana-1", reach="partners")
             assert await asyncio.to_thread(partners.wait_for, HANGING), server.log + str(server.metrics())
             uploads = [await _slow_upload(port.number) for _ in range(3)]
+            stream = await _stream(port.number)
             idle = [await asyncio.open_connection("127.0.0.1", port.number) for _ in range(5)]
 
             async def go_on() -> None:
@@ -91,9 +101,12 @@ async def test_sigterm_with_everything_in_flight(tmp_path: Path, partners: Partn
                 await asyncio.sleep(0.001)
             code, seconds = await asyncio.to_thread(server.stop)
             await posting
-        for _, writer in (*uploads, *idle):
-            writer.close()
         assert code == 0, server.log
+        assert b"half of it" not in await stream[0].read()
+        answers = [await reader.read() for reader, _ in uploads]
+        assert all(answer.startswith(b"HTTP/1.1 503") and b"retry-after" in answer for answer in answers), answers
+        for _, writer in (*uploads, *idle, stream):
+            writer.close()
         assert seconds < SECONDS
         assert "Traceback" not in server.log
         assert _jobs(tmp_path) == {(0, 0): HANGING}, "back in the queue, as if they had not been tried"
