@@ -160,20 +160,33 @@ class Renderer:
         shown = {e.boost_of_id or e.post_id for e in entries}
         fragments = self._fragments(tx, [*entries, *originals.values()])
         marks = _Marks(interactions.flags(tx, viewer, shown), interactions.boosted(tx, viewer, shown))
+        links = self.links(tx, viewer)
         result = []
         for entry in entries:
             fragment = fragments.get(entry.post_id)
             if fragment is None:
                 continue
             if entry.boost_of_id is None:
-                result.append((entry.post_id, _one(tx, entry, fragment, marks, self.links(tx, viewer))))
+                result.append((entry.post_id, _one(tx, entry, fragment, marks, links)))
                 continue
             original, inner = originals.get(entry.boost_of_id), fragments.get(entry.boost_of_id)
             if original is not None and inner is not None:
                 flags = marks.of(original.post_id, own=False)
-                body = _one(tx, original, inner, marks, self.links(tx, viewer))
+                body = _one(tx, original, inner, marks, links)
                 result.append((entry.post_id, fragment.body + flags + b',"poll":null,"reblog":' + body + b"}"))
         return result
+
+    def published(self, tx: Tx, post: Post, author: Actor) -> bytes:
+        """A post for the author who has just published it: nobody has done anything with it, so nothing is looked up.
+
+        Not for answers, whose thread the author may have muted.
+        """
+        self._turn(tx.now)
+        fragment = self._fragment(tx, post, author)
+        entry = Entry(post.id, post.rev, author.id, author.rev, None)
+        if author.profile.moved_to is None:
+            self._put(self._statuses, _key(entry), fragment, MAX_STATUSES)
+        return _one(tx, entry, fragment, _Marks({}, {}), self.links(tx, author.id))
 
     def visible_posts(self, tx: Tx, idents: Iterable[Id], viewer: Id) -> list[bytes]:
         """Those of the posts that ``viewer`` may see, in the order given."""

@@ -162,7 +162,10 @@ class Statuses:
     def _publish(self, tx: Tx, renderer: Renderer, viewer: Id, draft: Draft, key: str | None) -> bytes:
         draft = _with_preferences(tx, viewer, draft)
         made = post_services.publish(tx, self.api.site, own(tx, viewer), draft, key=key)
-        found = _rendered(tx, renderer, made.post, viewer)
+        if made.repeated or made.post.in_reply_to_id is not None:
+            found = _rendered(tx, renderer, made.post, viewer)
+        else:
+            found = renderer.published(tx, made.post, own(tx, viewer))
         if not made.unreached and not made.narrowed:
             return found
         # The author is told what stayed plain text, and what was narrowed.
@@ -432,7 +435,7 @@ class Statuses:
             "local_people": seen.local_people,
             "everybody_here": seen.everybody_here,
             "partners": sorted(partners.values(), key=lambda e: str(e["domain"])),
-            "mentions": [entities.mention(m) for m in seen.named.mentions],
+            "mentions": [entities.mention(m) for m in seen.named.mentions if not m.silent],
             "unreached": [{"acct": a, "reason": reasons.get(a, r)} for a, r in seen.named.unreached],
             "narrowed": list(seen.labels.narrowed),
         }
