@@ -6,8 +6,10 @@ import asyncio
 import os
 import socket
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +18,7 @@ from fedishare.app import opened_database, prepare_database, running, site_of
 from fedishare.cli.options import config_option, config_path_option, json_option
 from fedishare.cli.output import Column, Failure, facts, plural, print_json, styled, table, word
 from fedishare.config import Config, Listen, load, parse, partners_from, prepare, render, write_initial
-from fedishare.http.routes import Route
+from fedishare.http.routes import Access, Route, SocketRoute
 from fedishare.instance import policy_of
 from fedishare.model.errors import ConfigError
 from fedishare.model.partners import PartnerState
@@ -186,31 +188,38 @@ def routes(path: Path, as_json: bool) -> None:
     else:
         text = render({"server": {"domain": "localhost", "origin": "http://localhost:8000", "development": True}})
         config = parse(text, path=path, environ={})
-    found = sorted(asyncio.run(_routes(config)), key=lambda r: (r.path, r.method))
+    found, sockets = asyncio.run(_routes(config))
+    rows: list[dict[str, Any]] = [
+        {
+            "method": r.method, "path": r.path, "access": r.access.value, "scopes": list(r.scopes),
+            "rate": r.rate.value, "max_body": r.max_body, "audience": r.audience.value,
+        }
+        for r in found
+    ]  # fmt: skip
+    rows += [
+        {
+            "method": "WEBSOCKET", "path": s.path, "access": Access.TOKEN.value, "scopes": list(s.scopes),
+            "rate": s.rate.value, "max_body": 0, "audience": s.audience.value,
+        }
+        for s in sockets
+    ]  # fmt: skip
+    rows.sort(key=lambda row: (str(row["path"]), str(row["method"])))
     if as_json:
-        print_json(
-            [
-                {
-                    "method": r.method, "path": r.path, "access": r.access, "scopes": r.scopes, "rate": r.rate,
-                    "max_body": r.max_body, "audience": r.audience,
-                }
-                for r in found
-            ]
-        )  # fmt: skip
+        print_json(rows)
         return
     table(
         ["METHOD", "PATH", "ACCESS", "SCOPES", "RATE", Column("BODY", "right"), "SHOWS"],
-        [
-            (r.method, r.path, r.access.value, " ".join(r.scopes), r.rate.value, r.max_body or None, r.audience.value)
-            for r in found
-        ],
+        [(r["method"], r["path"], r["access"], " ".join(r["scopes"]), r["rate"], r["max_body"] or None, r["audience"])
+         for r in rows],
         empty="There are none.",
-    )
+    )  # fmt: skip
 
 
-async def _routes(config: Config) -> tuple[Route, ...]:
+async def _routes(config: Config) -> tuple[Sequence[Route], Sequence[SocketRoute]]:
     """Composed as for serving, on an empty database in a temporary folder: nothing of the instance is touched."""
     with tempfile.TemporaryDirectory() as folder:
-        empty = replace(config, database_url=f"sqlite:///{folder}/empty.db")
+        empty = replace(config, database_url=f"sqlite:///{folder}/empty.db", path=Path(folder) / "instance.toml")
+        if empty.secrets.secret_key is None:
+            empty = prepare(empty)
         async with running(empty, work=False) as server:
-            return server.router.routes
+            return server.router.routes, tuple(server.router.sockets.values())

@@ -128,6 +128,7 @@ def test_routes_need_no_instance_and_touch_none(shell: Shell, tmp_path: Path) ->
     by_path = {(r["method"], r["path"]): r for r in found}
     assert by_path["POST", "/inbox"]["access"] == "inbox"
     assert by_path["POST", "/api/v1/statuses"]["scopes"] == ["write:statuses"]
+    assert by_path["WEBSOCKET", "/api/v1/streaming"]["access"] == "token"
     assert not shell.database.exists()
     nowhere = CliRunner().invoke(cli, ["routes", "-c", str(tmp_path / "none.toml")])
     assert nowhere.exit_code == 0 and "/.well-known/webfinger" in nowhere.stdout
