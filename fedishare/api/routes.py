@@ -83,7 +83,7 @@ def _media(api: Api) -> list[Route]:
         upload("POST", "/api/v1/media", partial(found.create, wait=True), found.max_body),
         upload("GET", at, found.show, 0),
         upload("PUT", at, found.update, found.max_body),
-        upload("DELETE", at, found.delete, 0),
+        upload("DELETE", at, found.delete, api.instance.config.limits.api_bytes),
         file("/media/{name}", files.local),
         file("/media/remote/{id}/{name}", files.of_post),
         file("/media/people/{id}/{name}", files.of_profile),

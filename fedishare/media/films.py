@@ -101,10 +101,9 @@ async def probe(tools: Tools, source: Path, found: Format) -> Facts:
         raise BadInput(BROKEN, path="file") from error
     film = next((s for s in result.streams if s.codec_type == "video" and not s.disposition.get("attached_pic")), None)
     sound = any(s.codec_type == "audio" for s in result.streams)
-    if not 0 < seconds <= MAX_SECONDS:
-        raise BadInput(
-            f"Validation failed: File must be longer than 0 and at most {MAX_SECONDS:g} seconds", path="file"
-        )
+    # What a browser records has no length yet; it is cut off at ours.
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise BadInput(f"Validation failed: File must be at most {MAX_SECONDS:g} seconds long", path="file")
     if film is None or found.family == "audio":
         if not sound:
             raise BadInput(BROKEN, path="file")
@@ -137,10 +136,10 @@ async def remake(tools: Tools, source: Path, found: Format, target: Path) -> Fac
 
 
 async def first_frame(tools: Tools, film: Path, target: Path) -> None:
-    """The first frame of a film of ours, as PNG. Raises `BadInput`."""
+    """The first frame of a film of ours, as JPEG. Raises `BadInput`."""
     await _run(
         [tools.ffmpeg, "-nostdin", "-y", *_reading(MP4), "-i", f"file:{film}", "-frames:v", "1", "-map_metadata", "-1",
-         "-c:v", "png", "-f", "image2", "-update", "1", f"file:{target}"],
+         "-c:v", "mjpeg", "-f", "image2", "-update", "1", f"file:{target}"],
         PROBE_SECONDS,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from fedishare.media import films, images
 from fedishare.media.files import Folder, new_name
 from fedishare.media.films import Tools
 from fedishare.media.images import Bounds, Picture, Rendition
-from fedishare.media.sniff import FILMS, HEAD, IMAGES, PNG, SOUNDS, Format, sniff
+from fedishare.media.sniff import FILMS, HEAD, IMAGES, JPEG, SOUNDS, Format, sniff
 from fedishare.model.errors import BadInput
 from fedishare.model.media import Kept, Work
 
@@ -120,7 +120,7 @@ class Studio:
             with self.folder.temporary() as frame:
                 await films.first_frame(self.tools, part, frame)
                 with frame.open("rb") as opened:
-                    return facts, await self.picture(opened, PNG, Bounds(pixels=images.PREVIEW_PIXELS))
+                    return facts, await self.picture(opened, JPEG, Bounds(pixels=images.PREVIEW_PIXELS))
 
     async def remove(self, names: list[str]) -> None:
         """Delete files of ours."""
