@@ -38,6 +38,8 @@ OWN_TROUBLE = 5.0
 LEASE = 15.0
 """Seconds after which the jobs of a process that died are taken over, looked at every third of it: so that everything
 goes on within half a minute (INV-8)."""
+HELD_NOWHERE = 300_000
+"""Milliseconds until the guard is asked again about a job without a host that it keeps for now."""
 SLOW_AFTER = 2.0
 """Seconds after which a host that keeps us waiting gets one job at a time."""
 RESERVE = 4
@@ -360,6 +362,8 @@ class Worker:
                 return Settlement(job, JobState.DEAD, error=error)
             case Cancelled(reason, rule, revision):
                 return Settlement(job, JobState.CANCELLED, error=reason, rule=rule, revision=revision)
+            case Kept(_, reason) if job.host is None:
+                return Settlement(job, None, Millis(now + HELD_NOWHERE), counted=False, error=reason)
             case Kept(rule, reason):
                 return Settlement(job, JobState.HELD, error=reason, rule=rule)
             case Later(seconds, reason):

@@ -348,7 +348,8 @@ def _local(tx: Tx, federation: Federation, url: str) -> Actor | Post | None:
 
 def handlers(federation: Federation) -> dict[str, Handler]:
     """The jobs of this module: by kind, what runs them."""
-    return {FETCH: Handler(partial(run_fetch, federation))}
+    per_host = federation.instance.config.federation.per_host
+    return {FETCH: Handler(partial(run_fetch, federation), per_host=per_host)}
 
 
 async def run_fetch(federation: Federation, job: Job) -> JobResult | None:

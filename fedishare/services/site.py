@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fedishare.model.ids import Id
+from fedishare.model.errors import BadInput
+from fedishare.model.ids import Id, host_of
 from fedishare.model.names import Names
 from fedishare.model.outgoing import Outgoing
 from fedishare.model.posts import LOCAL, Reach, Visibility
@@ -67,7 +68,15 @@ def federate(tx: Tx, actor_id: Id, change: Outgoing) -> None:
 def fetch(tx: Tx, what: Fetch) -> None:
     """Queue a fetch; at most one is queued for the same thing."""
     payload = _encode(what).decode()
-    jobs.put(tx, FETCH, payload, lane=f"fetch:{what.iri}", dedup=dedup_of(FETCH, payload))
+    jobs.put(tx, FETCH, payload, lane=f"fetch:{what.iri}", host=_host(what.iri), dedup=dedup_of(FETCH, payload))
+
+
+def _host(iri: str) -> str | None:
+    """Whose slots and circuit a fetch uses, so that a host that does not answer holds up nobody else's."""
+    try:
+        return host_of(iri, development=True)
+    except BadInput:
+        return None
 
 
 def dedup_of(kind: str, payload: str) -> str:

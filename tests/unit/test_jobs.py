@@ -33,7 +33,7 @@ from fedishare.store import jobs, queue
 from fedishare.store.db import Database, Tx, open_database
 from fedishare.store.jobs import Job, JobRow, JobState
 from fedishare.store.migrate import migrate
-from tests.support.clock import DAY, HOUR, SECOND, Clock
+from tests.support.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from tests.support.sending import kill
 
 Run = Callable[[Job], Awaitable[Result | None]]
@@ -152,6 +152,23 @@ async def test_how_a_job_goes_on(
     if state is JobState.QUEUED:
         assert row.run_at > clock.now
     assert (row.finished_at is not None) == (state >= JobState.DONE)
+
+
+async def test_what_the_guard_keeps_without_a_host_is_asked_about_again(database: Database, clock: Clock) -> None:
+    answers: list[Result] = [Kept("partner-paused", "paused"), Done()]
+
+    async def run(job: Job) -> Result:
+        return answers.pop(0)
+
+    await put(database, "apply:1", kind="apply")
+    async with working(database, run, clock, kind="apply", per_host=None) as worker:
+        await worker.idle()
+        (row,) = await rows(database)
+        assert (row.state, row.attempts, row.last_error) == (JobState.QUEUED, 0, "paused")
+        clock.forward(5 * MINUTE)
+        worker.wake()
+        await worker.idle()
+    assert [row.state for row in await rows(database)] == [JobState.DONE]
 
 
 async def test_an_exception_that_nobody_foresaw_ends_after_a_few_attempts(
