@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fedishare.activitypub.keys import generate_rsa
@@ -57,6 +57,30 @@ def cpu_seconds(pids: Iterable[int]) -> float:
         fields = _stat(pid)
         total += int(fields[11]) + int(fields[12]) if fields else 0
     return total * TICK
+
+
+class Foreign:
+    """How much of the used cores goes to processes that are not ours, from now on."""
+
+    def __init__(self, cores: Sequence[int]) -> None:
+        self._names = {f"cpu{core}" for core in cores}
+        self._begin = time.monotonic()
+        self._at_begin = self._busy() - _ours()
+
+    def _busy(self) -> float:
+        """Seconds for which the cores were not idle: user, nice, system, interrupts, stolen."""
+        lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+        return TICK * sum(int(line[at]) for line in lines if line[0] in self._names for at in (1, 2, 3, 6, 7, 8))
+
+    def share(self) -> float:
+        """Between 0 and 1."""
+        available = (time.monotonic() - self._begin) * len(self._names)
+        return min(1.0, max(0.0, (self._busy() - _ours() - self._at_begin) / available))
+
+
+def _ours() -> float:
+    """Seconds of processor time of this process and all that it started, ended ones included."""
+    return TICK * sum(int(field) for pid in descendants(os.getpid()) for field in _stat(pid)[11:15])
 
 
 def memory_mib(pid: int, what: str = "VmRSS") -> float:

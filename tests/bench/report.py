@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.rows import Row, Target, spaced
+from tests.bench.rows import Row, Target
 
 _UNITS = {
     "per_second": "/s",
@@ -27,11 +27,8 @@ _MAIN = ("per_second", "cpu_ms", "seconds", "mib", "ratio")
 
 def number(figure: str, value: float) -> str:
     """A figure with its unit, as precise as it is worth."""
-    if figure == "per_second" or value >= 100:
-        text = spaced(value)
-    else:
-        text = f"{value:.3f}" if value < 1 else f"{value:.1f}"
-    return text + _UNITS[figure]
+    places = 0 if figure == "per_second" or value >= 100 else 3 if value < 1 else 1
+    return f"{value:,.{places}f}".replace(",", " ") + _UNITS[figure]
 
 
 def _against(row: Row, target: Target) -> str:
@@ -75,7 +72,9 @@ def summary(rows: Sequence[Row]) -> str:
     return text + (f", {failed} rows failed" if failed else "")
 
 
-def write_json(path: Path, rows: Sequence[Row], *, database: str, cores: Sequence[int], yardstick: list[float]) -> None:
+def write_json(
+    path: Path, rows: Sequence[Row], *, database: str, cores: Sequence[int], yardstick: list[float], foreign: float
+) -> None:
     """Everything, for machines."""
     document = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -84,6 +83,7 @@ def write_json(path: Path, rows: Sequence[Row], *, database: str, cores: Sequenc
         "database": database,
         "cores": len(cores),
         "rsa_verify_us": round(statistics.median(yardstick), 2) if yardstick else None,
+        "share_of_other_processes": round(foreign, 3),
         "rows": [
             {
                 "name": row.name,
