@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,11 @@ class Shell:
             connection.commit()
         finally:
             connection.close()
+
+    def copy(self, folder: Path) -> Shell:
+        """The same instance once more: keys take a while to make, a copy does not."""
+        shutil.copytree(self.folder, folder)
+        return Shell(folder)
 
     def append(self, text: str) -> None:
         """Write on at the end of instance.toml."""

@@ -30,12 +30,19 @@ def shell(tmp_path: Path) -> Shell:
     return new_instance(tmp_path / "clinic")
 
 
-@pytest.fixture
-def people(shell: Shell) -> Shell:
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """An instance with Ana, who has a password."""
+    made = new_instance(tmp_path_factory.mktemp("pattern") / "clinic")
     words = ("account", "create", "ana", "--email", "ana@clinic.example", "--role", "security", "--password-stdin")
-    shell(*words, stdin="correct horse battery\n")
-    return shell
+    made(*words, stdin="correct horse battery\n")
+    return made
+
+
+@pytest.fixture
+def people(pattern: Shell, tmp_path: Path) -> Shell:
+    """An instance with Ana, for one test."""
+    return pattern.copy(tmp_path / "people")
 
 
 # Starting

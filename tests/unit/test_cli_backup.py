@@ -19,9 +19,15 @@ DAY = 86400_000 << 16
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    """An instance with Ana, a token of hers, and a partner."""
-    found = new_instance(tmp_path / "clinic")
+def shell(pattern: Shell, tmp_path: Path) -> Shell:
+    """An instance with Ana, a token of hers, and a partner, for one test."""
+    return pattern.copy(tmp_path / "clinic")
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """What `shell` is a copy of."""
+    found = new_instance(tmp_path_factory.mktemp("pattern") / "clinic")
     found("account", "create", "ana", "--email", "ana@clinic.example")
     found("token", "create", "ana")
     found("partner", "add", "lab.example", "--reason", "r")
@@ -249,6 +255,7 @@ def test_a_copy_is_of_one_instant_while_others_write(tmp_path: Path) -> None:
     with sqlite3.connect(source, isolation_level=None) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE pair (one INTEGER, two INTEGER, fill BLOB)")
+        connection.execute("BEGIN")
         connection.executemany("INSERT INTO pair VALUES (?, ?, zeroblob(4000))", ((n, -n) for n in range(8000)))
     connection.close()
     stop, copying = threading.Event(), threading.Event()

@@ -19,9 +19,15 @@ LAB, GONE = "lab.example", "gone.example"
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(pattern: Shell, tmp_path: Path) -> Shell:
     """An instance with a post and its deliveries: two for the lab, one elsewhere, and one that was withheld."""
-    found = new_instance(tmp_path / "clinic")
+    return pattern.copy(tmp_path / "clinic")
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """What `shell` is a copy of."""
+    found = new_instance(tmp_path_factory.mktemp("pattern") / "clinic")
     found("account", "create", "ana", "--email", "ana@clinic.example")
 
     def fill(tx: Tx) -> None:
