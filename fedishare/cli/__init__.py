@@ -5,6 +5,7 @@ Exit codes: 0 it is done, or the answer is yes; 1 it ran, and failed or the answ
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any
@@ -70,4 +71,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    # A command says what went wrong in a sentence of its own; `serve` sends log entries where they belong.
+    logging.getLogger("fedishare").addHandler(logging.NullHandler())
     cli(prog_name="fedishare")

@@ -76,6 +76,8 @@ def backup(config: Config, file: Path, with_secrets: bool, without_media: bool, 
     """
     if file.exists() and not force:
         raise Failure(f"{file} exists; name another file, or add --force to overwrite it.")
+    if not file.absolute().parent.is_dir():
+        raise Failure(f"{file.absolute().parent} is no folder; make it first, or name another.")
     source = _file(config)
     if source is not None and not source.exists():
         raise Failure(f"{source} does not exist: there is nothing to back up yet. `fedishare serve` makes it.")

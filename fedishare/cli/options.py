@@ -155,5 +155,7 @@ async def ready_database(config: Config) -> AsyncIterator[Database]:
 def translated(error: FedishareError) -> click.ClickException:
     """An error of ours as the one sentence that a person gets."""
     if isinstance(error, Unavailable):
-        return Failure(f"{error.message}. If it is locked: another process is changing it; try again in a moment.")
+        text = " ".join(error.message.split()).rstrip(".?")  # drivers break lines
+        locked = ". Another process is changing it; try again in a moment" if "locked" in text else ""
+        return Failure(f"{text}{locked}.")
     return Failure(error.message)

@@ -70,6 +70,7 @@ def test_a_backup_is_whole_private_and_restored_as_it_was(shell: Shell, tmp_path
     with tarfile.open(file) as tar:
         assert tar.getnames() == ["manifest.json", "database.sqlite", "instance.toml", "media.json"]
     assert "exists" in shell("backup", str(file), code=1).stderr
+    assert "is no folder" in shell("backup", str(tmp_path / "none" / "a.tar"), code=1).stderr
     shell("backup", str(file), "--force", "--with-secrets")
     with tarfile.open(file) as tar:
         assert "secrets.toml" in tar.getnames()
