@@ -212,6 +212,7 @@ async def test_a_ticket_is_for_one_file_and_never_leaves_the_house(three: Three)
     assert (await load(three.ana, f"{bare(one['url'])}?{ticket}")).status_code == 200
     assert (await load(three.ana, f"{bare(two['url'])}?{ticket}")).status_code == 404
     await three.ben.follow(three.ana.handle)
+    await three.world.settle()
     await three.ana.client.patch("/api/v1/accounts/update_credentials", files={"avatar": ("a", picture(), "image/png")})
     said = await three.ana.say("look", media_ids=[one["id"]], reach="partners")
     text = f"mark https://clinic.example/media/{'0' * 32}.png?ticket=x"
