@@ -155,7 +155,8 @@ async def ready_database(config: Config) -> AsyncIterator[Database]:
 def translated(error: FedishareError) -> click.ClickException:
     """An error of ours as the one sentence that a person gets."""
     if isinstance(error, Unavailable):
-        text = " ".join(error.message.split()).rstrip(".?")  # drivers break lines
+        # Apps are not told what the driver says; whoever sits at the machine is. Drivers break lines.
+        text = " ".join(f"{error.message}: {error.__cause__ or ''}".split()).rstrip(".?: ")
         locked = ". Another process is changing it; try again in a moment" if "locked" in text else ""
         return Failure(f"{text}{locked}.")
     return Failure(error.message)
