@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,8 @@ from fedishare.config import Config, parse
 from fedishare.http.call import Receive, Scope, Send
 from fedishare.model.errors import ConfigError
 from fedishare.serving import HttpServer, open_socket, uvicorn_config
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOCAL = (
     '[server]\ndomain = "localhost"\norigin = "http://localhost:8000"\ndevelopment = true\nlisten = "127.0.0.1:{}"\n'
@@ -36,12 +38,12 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def served(found: Config) -> AsyncIterator[int]:
-    """A server for `hello`; its port."""
+async def served(found: Config, app: Application = hello) -> AsyncIterator[int]:
+    """A server for ``app``; its port."""
     sock = open_socket(found)
     port = sock.getsockname()[1]
     up = asyncio.Event()
-    server = HttpServer(uvicorn_config(found, hello), up.set, lambda: None)
+    server = HttpServer(uvicorn_config(found, app), up.set, lambda: None)
     task = asyncio.create_task(server.serve([sock]))
     await up.wait()
     try:
