@@ -46,6 +46,7 @@ check: $(FOR_DEV) ## lint, format, types, import contracts, and what the documen
 	@$(PY) -m tools.check_tree
 	@$(PY) -m tools.settings --check
 	@$(PY) -m tools.routes --check
+	@$(PY) -m tools.commands --check
 	@$(PY) -m tools.conformance --check
 
 bench: $(FOR_DEV) ## operations per second and CPU per operation, as a table and as JSON
@@ -54,9 +55,10 @@ bench: $(FOR_DEV) ## operations per second and CPU per operation, as a table and
 e2e: $(FOR_DEV) ## only the tests that start real server processes
 	@$(WITH_POSTGRES) $(PY) -m pytest -m e2e $(ARGS)
 
-docs: $(FOR_DEV) ## write the generated documents anew: settings, routes, conformance
+docs: $(FOR_DEV) ## write the generated documents anew: settings, routes, commands, conformance
 	@$(PY) -m tools.settings
 	@$(PY) -m tools.routes
+	@$(PY) -m tools.commands
 	@$(PY) -m tools.conformance
 
 lock: $(FOR_DEV) ## resolve pyproject.toml anew into requirements/*.lock
