@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from fedishare.model.ids import Id, Millis
 
@@ -23,10 +23,12 @@ MAC = 16
 class Tickets:
     """Makes and checks tickets. ``secret`` is the instance's."""
 
-    secret: bytes = field(repr=False)
+    secret: InitVar[bytes]
+    _key: bytes = field(init=False, repr=False)
 
-    def _key(self) -> bytes:
-        return hashlib.sha256(b"media ticket\0" + self.secret).digest()
+    def __post_init__(self, secret: bytes) -> None:
+        # Of its own, so that nothing signed for another purpose is ever a ticket.
+        object.__setattr__(self, "_key", hashlib.sha256(b"media ticket\0" + secret).digest())
 
     def day(self, now: Millis) -> int:
         """The number of the day in which tickets that are made now are the same."""
@@ -38,7 +40,7 @@ class Tickets:
 
     def _written(self, path: str, viewer: Id, until: int) -> str:
         said = f"{path}\0{viewer}\0{until}".encode()
-        mac = hashlib.blake2b(said, key=self._key(), digest_size=MAC).hexdigest()
+        mac = hashlib.blake2b(said, key=self._key, digest_size=MAC).hexdigest()
         return f"{until}-{viewer}-{mac}"
 
     def holder(self, ticket: str, path: str, now: Millis) -> Id | None:

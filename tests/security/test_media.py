@@ -13,6 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from fedishare.media.tickets import ANYBODY
 from fedishare.model.partners import PartnerState
 from fedishare.services import accounts, oauth
 from fedishare.store import actors
@@ -211,6 +212,12 @@ async def test_a_ticket_is_for_one_file_and_never_leaves_the_house(three: Three)
     ticket = one["url"].partition("?")[2]
     assert (await load(three.ana, f"{bare(one['url'])}?{ticket}")).status_code == 200
     assert (await load(three.ana, f"{bare(two['url'])}?{ticket}")).status_code == 404
+    # The ticket that all members share opens profiles' pictures and nothing else, whoever would make one.
+    path = "/media/" + bare(two["url"]).rpartition("/")[2]
+    tickets, now = three.clinic.server.api.tickets, three.world.clock()
+    assert (await load(three.ana, f"{bare(two['url'])}?ticket={tickets.make(path, ANYBODY, now)}")).status_code == 404
+    mine = tickets.make(path, three.ana.id, now)
+    assert (await load(three.ana, f"{bare(two['url'])}?ticket={mine}")).status_code == 200
     await three.ben.follow(three.ana.handle)
     await three.world.settle()
     await three.ana.client.patch("/api/v1/accounts/update_credentials", files={"avatar": ("a", picture(), "image/png")})
