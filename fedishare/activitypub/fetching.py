@@ -55,6 +55,7 @@ async def get(federation: Federation, url: str, purpose: Purpose, wanted: Wanted
     Raises `PolicyRefusal` and `FetchFailed` (no answer).
     """
     # spec: R54, R57 — always signed; the other scheme after a refusal, and what worked is remembered
+    # spec: R67 — whatever a peer asks for in Accept-Signature: there are these two ways, and both are tried
     instance = federation.instance
     host = instance.guard.permit_fetch(url, purpose).host
     wanted = wanted or Wanted(ACCEPT, instance.config.limits.document_bytes)

@@ -665,6 +665,15 @@ async def _known(org: Org, iri: str) -> Any:
     return actor.id
 
 
+@pytest.mark.spec("R67", "R54")
+@pytest.mark.parametrize("wish", ['sig1=("@method" "@target-uri");created;keyid="x"', "", ",;=(((", "\xff" * 500])
+async def test_a_peer_that_wishes_for_a_certain_signature(pair: Pair, wish: str) -> None:
+    pair.world.internet.answer(LAB, 401, b"sign it otherwise", {"Accept-Signature": wish}, times=1)
+    assert (await pair.ana.find(pair.ben.iri))["acct"] == "ben@lab.example"
+    tries = [s.headers for s in pair.world.internet.to(LAB, "GET") if s.url == pair.ben.iri]
+    assert ["signature-input" in headers for headers in tries] == [False, True]
+
+
 def test_the_clock_moves() -> None:
     clock = MovingClock()
     before = clock()
