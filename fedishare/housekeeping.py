@@ -149,6 +149,7 @@ class Housekeeping:
         """Delete uploads that no post was made of, what was left unfinished, and what partners show beyond our room."""
         while await self._database.write(media.prune):
             pass
+        await self.empty_trash()
         studio = self._instance.studio
         await studio.aside(studio.folder.sweep)
         await studio.aside(partial(studio.folder.trim_remote, self._instance.config.media.remote_bytes))

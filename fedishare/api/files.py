@@ -84,9 +84,9 @@ class Files:
         """The signed-in person who asks; `ANYBODY` for somebody with the ticket of a profile's picture."""
         reader = await self._known_reader(call)
         limits, rates = self._api.instance.config.limits, self._api.federation.rates
-        if reader is None or reader == ANYBODY:
-            rates.take("media-public", call.client, limits.api_rate * PER_SCREEN)
-        else:
+        if reader is None:
+            rates.take("media-public", call.client, limits.public_rate)
+        elif reader != ANYBODY:  # a whole house may have one address, and each link in it was given out by us
             rates.take("media", str(reader), limits.api_rate * PER_SCREEN)
         return reader
 

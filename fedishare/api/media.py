@@ -66,7 +66,7 @@ class MediaApi:
         name = f"{secrets.token_hex(16)}.upload"
         path = studio.folder.incoming(name)
         try:
-            await studio.aside(partial(_copy, source, path))
+            await studio.written(partial(_copy, source, path))
             if wait:
                 return await self._store(owner, await studio.keep_film(path, found), note)
             return await self._queue(owner, path, found, note)

@@ -25,6 +25,8 @@ TYPES = {
 """The only types that are ever served, by the only extensions that our names have."""
 STALE_SECONDS = 6 * 3600
 """After so long, what is in ``tmp/`` belongs to nobody."""
+LOST_SECONDS = 8 * 24 * 3600
+"""After so long, no job asks for what is in ``incoming/`` any more."""
 
 
 def new_name(extension: str) -> str:
@@ -143,11 +145,11 @@ class Folder:
 
     def sweep(self) -> None:
         """Delete what was left unfinished long ago."""
-        before = time.time() - STALE_SECONDS
-        for path in (self.root / "tmp").glob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < before:
-                    path.unlink()
+        for folder, seconds in (("tmp", STALE_SECONDS), ("incoming", LOST_SECONDS)):
+            for path in (self.root / folder).glob("*"):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime < time.time() - seconds:
+                        path.unlink()
 
 
 def _sync(path: Path) -> None:

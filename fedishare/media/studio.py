@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,8 +19,10 @@ from fedishare.media.files import Folder, new_name
 from fedishare.media.films import Tools
 from fedishare.media.images import Bounds, Picture, Rendition
 from fedishare.media.sniff import FILMS, HEAD, IMAGES, JPEG, SOUNDS, Format, sniff
-from fedishare.model.errors import BadInput
+from fedishare.model.errors import BadInput, Unavailable
 from fedishare.model.media import Kept, Work
+
+log = logging.getLogger(__name__)
 
 THREADS = 2
 T = TypeVar("T")
@@ -41,6 +44,14 @@ class Studio:
     async def aside(self, work: Callable[[], T]) -> T:
         """Do something that waits for the disk or computes for long."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def written(self, work: Callable[[], T]) -> T:
+        """Write something. Raises `Unavailable` when the disk does not take it."""
+        try:
+            return await self.aside(work)
+        except OSError as error:
+            log.error("a file of media cannot be written: %s", error)
+            raise Unavailable("the file cannot be stored at the moment; nothing was changed") from error
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -68,7 +79,7 @@ class Studio:
         original = await self.keep(picture.original)
         try:
             preview = await self.keep(picture.preview) if picture.preview else None
-        except OSError:
+        except Unavailable:
             await self.remove([original.name])
             raise
         return Work("image", original, preview, picture.blurhash)
@@ -83,19 +94,19 @@ class Studio:
         picture = await self.picture(source, found)
         for stem, made in ((f"{digest}-small", picture.preview), (digest, picture.original)):
             if made is not None:
-                await self.aside(partial(self.folder.put, f"{stem}.{made.extension}", made.body, remote=True))
+                await self.written(partial(self.folder.put, f"{stem}.{made.extension}", made.body, remote=True))
 
     async def _keep_remote_film(self, digest: str, body: bytes, found: Format) -> None:
         with self.folder.temporary() as came, self.folder.temporary() as part:
-            await self.aside(partial(came.write_bytes, body))
+            await self.written(partial(came.write_bytes, body))
             facts, _ = await self._encode(came, found, part)
             extension = "mp4" if facts.family == "video" else "mp3"
-            await self.aside(partial(self.folder.adopt, part, f"{digest}.{extension}", remote=True))
+            await self.written(partial(self.folder.adopt, part, f"{digest}.{extension}", remote=True))
 
     async def keep(self, made: Rendition) -> Kept:
         """Write a file under a new name."""
         name = new_name(made.extension)
-        await self.aside(partial(self.folder.put, name, made.body))
+        await self.written(partial(self.folder.put, name, made.body))
         return Kept(name, made.media_type, len(made.body), made.width, made.height)
 
     async def keep_film(self, source: Path, found: Format) -> Work:
@@ -105,7 +116,7 @@ class Studio:
             kind, extension = ("video", "mp4") if facts.family == "video" else ("audio", "mp3")
             name = new_name(extension)
             size = part.stat().st_size
-            await self.aside(partial(self.folder.adopt, part, name))
+            await self.written(partial(self.folder.adopt, part, name))
         original = Kept(name, "video/mp4" if kind == "video" else "audio/mpeg", size, facts.width, facts.height)
         preview = await self.keep(still.preview or still.original) if still else None
         return Work(kind, original, preview, still.blurhash if still else None, facts.seconds, facts.rate)

@@ -14,6 +14,7 @@ from fedishare.model.errors import BadInput, Conflict, NotFound
 from fedishare.model.ids import Handle, Id, Iri, parse_local_name
 from fedishare.model.names import Names
 from fedishare.model.outgoing import PublishActor, PublishMove, WithdrawActor
+from fedishare.services import media
 from fedishare.services import posts as post_services
 from fedishare.services.site import Site, federate
 from fedishare.store import actors, credentials, partners, posts, relations
@@ -240,6 +241,7 @@ def erase(tx: Tx, actor: Actor) -> None:
         relations.delete_follow(tx, made.follower_id, made.followee_id)
         if made.state == 1:
             actors.count_follow(tx, made.follower_id, made.followee_id, -1)
+    media.forget(tx, actor)
     actors.set_profile(tx, actor.id, actor.kind, Profile())
     actors.set_state(tx, actor.id, ActorState.DELETED)
 

@@ -256,6 +256,17 @@ def drop_picture(tx: Tx, site: Site, before: Image | None) -> None:
         store.trash(tx, [before.url.removeprefix(start)])
 
 
+def forget(tx: Tx, actor: Actor) -> None:
+    """The actor is gone: its uploads, its profile's pictures, or what we keep of a partner's profile."""
+    if actor.is_local:
+        for media in store.of_owner(tx, actor.id):
+            store.delete(tx, media)
+        store.trash(tx, store.files_of_actor(tx, actor.id))
+    else:
+        images = (actor.profile.avatar, actor.profile.header)
+        store.trash(tx, {store.REMOTE + digest_of(image.url) for image in images if image is not None})
+
+
 # Who may have a file
 
 

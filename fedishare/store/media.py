@@ -16,6 +16,7 @@ COLUMNS = """m.id, m.owner_id, m.post_id, m.kind, m.state, m.file, m.media_type,
 BY_ID = sql("media_by_id", f"SELECT {COLUMNS} FROM media m WHERE m.id = :id")
 BY_IDS = sql("media_by_ids", f"SELECT {COLUMNS} FROM media m WHERE m.id IN :ids[] AND m.owner_id = :owner")
 OF_POST = sql("media_of_post", f"SELECT {COLUMNS} FROM media m WHERE m.post_id = :post ORDER BY m.id")
+OF_OWNER = sql("media_of_owner", f"SELECT {COLUMNS} FROM media m WHERE m.owner_id = :owner ORDER BY m.id")
 UNUSED = sql(
     "media_unused",
     f"""SELECT {COLUMNS} FROM media m WHERE m.post_id IS NULL AND m.kept_until < :now ORDER BY m.kept_until
@@ -45,6 +46,7 @@ PUT_FILE = sql(
 )
 FILE = sql("media_file_by_name", "SELECT media_id, actor_id FROM media_file WHERE name = :name")
 FILES_OF = sql("media_files_of", "SELECT name FROM media_file WHERE media_id = :media")
+FILES_OF_ACTOR = sql("media_files_of_actor", "SELECT name FROM media_file WHERE actor_id = :actor")
 DROP_FILE = sql("media_file_delete", "DELETE FROM media_file WHERE name = :name")
 KNOWN = sql("media_files_known", "SELECT name FROM media_file WHERE name IN :names[]")
 TRASH = sql("media_trash_insert", "INSERT INTO media_trash (name, at) VALUES (:name, :now) ON CONFLICT DO NOTHING")
@@ -95,6 +97,11 @@ def owned(tx: Tx, owner: Id, idents: Iterable[Id]) -> dict[Id, Media]:
 def of_post(tx: Tx, post: Id) -> list[Media]:
     """Every upload that is or was part of a post."""
     return [_from_row(row) for row in tx.all(OF_POST, post=post)]
+
+
+def of_owner(tx: Tx, owner: Id) -> list[Media]:
+    """Every upload of somebody."""
+    return [_from_row(row) for row in tx.all(OF_OWNER, owner=owner)]
 
 
 def unused(tx: Tx, limit: int = 500) -> list[Media]:
@@ -153,6 +160,11 @@ def file(tx: Tx, name: str) -> tuple[Id | None, Id | None] | None:
     """Which upload, or whose profile, a file belongs to; None for names that are nobody's."""
     row = tx.one(FILE, name=name)
     return (row[0], row[1]) if row else None
+
+
+def files_of_actor(tx: Tx, actor: Id) -> list[str]:
+    """The files of somebody's profile."""
+    return [row[0] for row in tx.all(FILES_OF_ACTOR, actor=actor)]
 
 
 def known(tx: Tx, names: Sequence[str]) -> set[str]:

@@ -18,6 +18,7 @@ from fedishare.media import films
 from fedishare.media.films import Tools
 from fedishare.media.sniff import MP4
 from fedishare.model.errors import BadInput
+from fedishare.services import accounts
 from fedishare.services import media as service
 from tests.support.instances import House
 from tests.support.pictures import moving, photograph, picture
@@ -183,6 +184,29 @@ async def test_profile_pictures(both: House) -> None:
     assert (await load(ben, seen["avatar"])).status_code == 404
     await tidy(both)
     assert len(kept(both)) == 1
+
+
+async def test_who_is_deleted_leaves_no_files(both: House) -> None:
+    ana = both.ana
+    await ana.client.patch("/api/v1/accounts/update_credentials", files={"avatar": ("a", picture(), "image/png")})
+    used, _unused = await upload(ana), await upload(ana)
+    await ana.say("look", media_ids=[used["id"]])
+    kept_by_ben = await upload(both.ben)
+    await both.org.write(accounts.delete, await both.org.actor(ana.iri), "test")
+    await tidy(both)
+    assert kept(both) == [kept_by_ben["url"].partition("?")[0].rpartition("/")[2]]
+
+
+async def test_a_full_disk_is_told_and_changes_nothing(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        answer = await upload(home.ana, None, 503)
+        assert "nothing was changed" in answer["error"] and kept(home) == []
+    home.world.errors.seen.clear()
+    await upload(home.ana)
 
 
 async def test_links_turn_daily_and_hold_for_the_next_day(home: House) -> None:
