@@ -6,6 +6,7 @@ copied, so it is gone. How many pixels it claims to have is judged before any of
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ PREVIEW_PIXELS = 640 * 360
 MAX_FRAMES = 300
 MAX_ANIMATED_PIXELS = 1280 * 720
 """Of each frame of a picture that moves."""
-MAX_ALL_FRAMES = 128 * 1024 * 1024
+MAX_ALL_FRAMES = 64 * 1024 * 1024
 """Pixels of all frames together."""
 SHORTEST_FRAME = 20
 """Milliseconds."""
@@ -83,9 +84,10 @@ def _remake(source: BinaryIO, found: Format, bounds: Bounds) -> Picture:
             return _moving(opened, found, bounds)
         if found is JPEG:
             opened.draft("RGB", _fitted(opened.size, bounds.pixels))  # decodes at half size and less, where enough
-        picture = _upright(opened)
-        picture.load()
-    kept = _plain(picture)
+        opened.load()
+        _turn_upright(opened)
+        # Made small before it is copied: what is decoded may have a hundred megabytes.
+        kept = _plain(_shrunk(opened, bounds.pixels) if opened.mode in ("RGB", "RGBA", "L") else opened)
     kept = ImageOps.fit(kept, bounds.box, Image.Resampling.LANCZOS) if bounds.box else _shrunk(kept, bounds.pixels)
     original = _write(kept, _target(found, kept))
     small = _shrunk(kept, PREVIEW_PIXELS)
@@ -107,12 +109,10 @@ def _judge(opened: Image.Image, found: Format) -> None:
         raise BadInput(f"{width}x{height} {kind} files with {frames} frames are not supported", path="file")
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """Turned as its camera says; what is wrong with that note does not matter, since it is dropped anyway."""
-    try:
-        return ImageOps.exif_transpose(picture)
-    except (ValueError, TypeError, KeyError, SyntaxError, IndexError, ZeroDivisionError):
-        return picture
+def _turn_upright(picture: Image.Image) -> None:
+    """As its camera says; what is wrong with that note does not matter, since it is dropped anyway."""
+    with contextlib.suppress(ValueError, TypeError, KeyError, SyntaxError, IndexError, ZeroDivisionError):
+        ImageOps.exif_transpose(picture, in_place=True)
 
 
 def _plain(picture: Image.Image) -> Image.Image:
