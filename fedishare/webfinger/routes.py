@@ -18,6 +18,8 @@ from fedishare.store.db import NoticesLost, Tx
 from fedishare.webfinger import jrd
 
 MAX_KEPT = 10_000
+MAX_KEPT_QUERY = 512
+"""Bytes; longer queries are answered, and not remembered."""
 _JRD = b"application/jrd+json; charset=utf-8"
 _XRD = b"application/xrd+xml; charset=utf-8"
 _NODEINFO = b'application/json; profile="http://nodeinfo.diaspora.software/ns/schema/2.1#"; charset=utf-8'
@@ -47,7 +49,8 @@ class Directory:
             raise BadRequest("exactly one `resource` is expected, for example ?resource=acct:name@domain")
         name = await self._find(resources[0])
         found = Answer(jrd.build(name, self._instance.site.names), media_type=_JRD)
-        self._kept[query] = found
+        if len(query) <= MAX_KEPT_QUERY:
+            self._kept[query] = found
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return found
@@ -64,7 +67,8 @@ class Directory:
             name = asked.name
         else:
             # spec: R15 — the actor id and the profile URL are resources too
-            ref = names.parse(asked)
+            # spec: R110 — the host in any spelling, the path byte by byte
+            ref = names.parse(f"{names.origin}/{asked.split('/', 3)[-1]}" if names.is_ours(asked) else asked)
             if ref is None or ref.kind not in (RefKind.ACTOR, RefKind.PROFILE_PAGE, RefKind.INSTANCE_ACTOR):
                 raise NotFound("nobody of that name is here")
             name = INSTANCE_ACTOR_NAME if ref.kind is RefKind.INSTANCE_ACTOR else ref.name

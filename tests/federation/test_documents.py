@@ -249,7 +249,8 @@ async def test_webfinger(readers: Readers) -> None:
     for resource in ("acct:ana@clinic.example", "acct%3Aana%40clinic.example", "acct:ANA@Clinic.Example",
                      "ana@clinic.example",
                      "%40ana%40clinic.example", readers.ana.iri, f"https://{CLINIC}/@ana",
-                     "https%3A%2F%2Fclinic.example%2Fusers%2Fana"):  # fmt: skip
+                     "https%3A%2F%2Fclinic.example%2Fusers%2Fana", "https://CLINIC.Example:443/users/ana",
+                     "acct:ana@clinic.example&rel=self&x=" + "x" * 3000):  # fmt: skip
         for _ in range(2):
             got = await ask(f"?resource={resource}")
             assert got.status == 200, resource
@@ -260,7 +261,8 @@ async def test_webfinger(readers: Readers) -> None:
             (link,) = [each for each in got.json["links"] if each["rel"] == "self"]
             assert (link["type"], link["href"]) == (TYPE, readers.ana.iri)
     for resource in ("acct:nobody@clinic.example", "acct:ana@lab.example", "https://clinic.example/users/nobody",
-                     "https://lab.example/users/ben", "https://clinic.example/users/ana/outbox"):  # fmt: skip
+                     "https://lab.example/users/ben", "https://clinic.example/users/ana/outbox",
+                     "https://clinic.example", "https://clinic.example/"):  # fmt: skip
         got = await ask(f"?resource={resource}")
         assert (got.status, got.headers["access-control-allow-origin"]) == (404, "*"), resource
     for query in ("", "?resource=", "?resource=acct:", "?resource=acct:ana", "?rel=self", "?resource=a@b&resource=c@d",
@@ -268,8 +270,9 @@ async def test_webfinger(readers: Readers) -> None:
         got = await ask(query)
         assert got.status == 400 and "error" in got.json, query
     # The instance itself, by its actor's name.
-    got = await ask("?resource=acct:instance.actor@clinic.example")
-    assert [each["href"] for each in got.json["links"] if each["rel"] == "self"] == [f"https://{CLINIC}/actor"]
+    for name in ("instance.actor", CLINIC):
+        got = await ask(f"?resource=acct:{name}@clinic.example")
+        assert [each["href"] for each in got.json["links"] if each["rel"] == "self"] == [f"https://{CLINIC}/actor"]
 
 
 @pytest.mark.spec("R108", "R110")
