@@ -20,10 +20,11 @@ from fedishare.model.activities import ActorChanged
 from fedishare.model.actors import Actor, ActorKey, ActorState
 from fedishare.model.errors import Gone, NotAllowed, NotFound
 from fedishare.model.ids import Domain, Handle, Id, Iri
+from fedishare.model.names import VERBS
 from fedishare.model.posts import Post, PostKind, Reach, Tombstone, Visibility
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.policy.facts import DeliveryFacts
-from fedishare.store import actors, interactions, posts, relations
+from fedishare.store import activities, actors, interactions, posts, relations
 from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.paging import Page
 
@@ -199,6 +200,19 @@ class Documents:
             facts = self._facts(stone.visibility, reach, PostKind.NOTE, False, False, peer)
             if self._guard.may_read(peer.host, facts):
                 raise Answered(answer(writer.tombstone(iri, deleted=stone.deleted_at), status=410))
+
+    async def sent(self, call: Call, verb: str = "") -> Answer:
+        """Any other activity by its id (Follow, Like, Undo, …), for the hosts that it was delivered to."""
+        # spec: R10 — ids answer a GET: to those that were sent the activity, and to nobody else
+        verb, number = verb or call.params["verb"], call.params["id"]
+        if verb not in VERBS:
+            raise NotFound("Record not found")
+        name = call.params.get("name", "")
+        iri = f"{self._names.origin}/users/{name}/{verb}/{number}" if name else f"{self._names.origin}/{verb}/{number}"
+        body = await self._database.read(activities.sent_to, iri, call.partner_reader.host)
+        if body is None:
+            raise NotFound("Record not found")
+        return Answer(body.encode(), media_type=_MEDIA, headers=_VARY)
 
     # Collections
 

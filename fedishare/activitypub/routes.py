@@ -89,6 +89,8 @@ def routes(federation: Federation) -> list[Route]:
         "/users/{name}/statuses/{id}/replies": documents.replies,
         "/users/{name}/statuses/{id}/likes": documents.likes,
         "/users/{name}/statuses/{id}/shares": documents.shares,
+        "/users/{name}/{verb}/{id}": documents.sent,
+        "/flags/{id}": partial(documents.sent, verb="flags"),
         # spec: R120 — profile and post pages answer with the document to those that ask for it
         "/@{name}": documents.actor,
         "/@{name}/{id}": documents.post,

@@ -100,7 +100,7 @@ def read_request(tx: Tx, given: dict[str, str]) -> Request:
     if app is None:
         raise OAuthError("invalid_client", "This app is not registered here; it has to register first.", status=401)
     uri = given.get("redirect_uri", "") or app.redirect_uris[0]
-    # spec: RFC 9700 section 2.1 — redirect URIs are compared exactly
+    # RFC 9700, section 2.1: redirect URIs are compared exactly
     if uri not in app.redirect_uris:
         raise OAuthError("invalid_redirect_uri", "The redirect uri included is not valid.")
     if given.get("response_type") != "code":

@@ -23,6 +23,12 @@ PUT_DOCUMENT = sql(
        VALUES (:id, :iri, :actor, :post, :body, :facts, :now)""",
 )
 DOCUMENT = sql("document_by_id", "SELECT id, iri, actor_id, post_id, body, facts FROM document WHERE id = :id")
+SENT = sql(
+    "document_sent_to",
+    """SELECT d.body FROM document d WHERE d.iri = :iri
+       AND EXISTS (SELECT 1 FROM job j WHERE j.document_id = d.id AND j.host = :host AND j.state = 3)
+       ORDER BY d.id DESC LIMIT 1""",
+)
 PRUNE_DOCUMENTS = sql(
     "document_prune",
     """DELETE FROM document WHERE id < :before
@@ -85,6 +91,12 @@ def document(tx: Tx, ident: Id) -> OutgoingDocument | None:
     """An outgoing activity."""
     row = tx.one(DOCUMENT, id=ident)
     return OutgoingDocument(*row) if row else None
+
+
+def sent_to(tx: Tx, iri: str, host: Domain) -> str | None:
+    """An activity of ours as JSON, if it was delivered to that host."""
+    found: str | None = tx.value(SENT, iri=iri, host=host)
+    return found
 
 
 def prune(tx: Tx, before: Id) -> int:

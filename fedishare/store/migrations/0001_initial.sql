@@ -268,6 +268,7 @@ CREATE TABLE document (
     created_at {int} NOT NULL
 );
 CREATE INDEX document_post ON document (post_id) WHERE post_id IS NOT NULL;
+CREATE INDEX document_iri ON document (iri);
 
 -- All work. state: 0 queued, 1 running, 2 held, 3 done, 4 dead, 5 cancelled.
 -- One running job per lane (of its kind), oldest first; host (destination) is limited to a number in flight.
