@@ -53,6 +53,7 @@ def routes(api: Api, streaming: Streaming) -> list[Route]:
         described("/headers/original/missing.svg", info.header),
         route("GET", "/api/v1/custom_emojis", "read", info.nothing, OWN),
         route("GET", "/api/v1/announcements", "read", info.nothing, OWN),
+        route("GET", "/api/v1/markers", "read:statuses", info.no_markers, OWN),
         *_sign_in(api, route, limit),
         *_statuses(api, route),
         *_accounts(api, route),

@@ -13,12 +13,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fedishare.http.call import Answer, Answered, Call, Peer, Receive, Scope, Send, error_answer
+from fedishare.http.call import Answer, Answered, Call, Peer, Receive, Scope, Send, error_answer, json_answer
 from fedishare.http.rates import Allowance, Rates
 from fedishare.http.routes import Access, Rate, Route, SocketRoute, scope_allows
 from fedishare.http.socket import FORBIDDEN, NOT_FOUND, UNAUTHORIZED, Socket, query_of, token_of, turn_away
 from fedishare.model.actors import Viewer
-from fedishare.model.errors import FedishareError, NotAllowed, NotFound, NotSignedIn, TooLarge, TooMany, Unavailable
+from fedishare.model.errors import (
+    FedishareError,
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    PolicyRefusal,
+    TooLarge,
+    TooMany,
+    Unavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -259,6 +268,9 @@ def _refusal(error: FedishareError, route: Route) -> Answer:
         headers = (*headers, (b"retry-after", str(error.retry_after).encode()))
     elif isinstance(error, NotSignedIn):
         headers = ((b"www-authenticate", b'Bearer realm="fedishare"'),)
+    elif isinstance(error, PolicyRefusal) and route.access is Access.TOKEN:
+        # Our own people may know which rule it was, as `policy explain` tells it.
+        return json_answer({"error": error.message, "rule": error.rule}, status=error.status)
     return error_answer(error.message, error.status, headers=headers)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape
 
 import msgspec
 
@@ -10,9 +11,11 @@ from fedishare.model.actors import Emoji
 from fedishare.model.ids import Domain, Id, Iri, Millis, iri_hash
 from fedishare.model.posts import Attachment, Content, Mention, Poll, Post, PostKind, Reach, Tombstone, Visibility
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
+from fedishare.store.actors import like_text
 from fedishare.store.audience import TRAVELS, VISIBLE, WANTED
 from fedishare.store.db import Row, Tx, sql
 from fedishare.store.paging import Page, paged, rows
+from fedishare.text import plain_text
 
 COLUMNS = """p.id, p.iri, p.url, p.author_id, p.local, p.kind, p.visibility, p.reach, p.html, p.source, p.summary,
   p.title, p.sensitive, p.language, p.extra, p.published, p.created_at, p.edited_at, p.in_reply_to_id,
@@ -178,8 +181,9 @@ _TAGGED = f"""SELECT p.id FROM post_tag t JOIN post p ON p.id = t.post_id JOIN a
 TAG_PAGE = paged("tag_page", _TAGGED, "t.post_id")
 BY_WORDS = sql(
     "post_search",
-    f"""SELECT p.id {_FROM} WHERE p.boost_of_id IS NULL AND p.id < :before
-        AND (lower(p.html) LIKE :words ESCAPE '!' OR lower(p.summary) LIKE :words ESCAPE '!')
+    f"""SELECT p.id, p.local, p.html, p.summary {_FROM} WHERE p.boost_of_id IS NULL AND p.id < :before
+        AND (p.local = 1 AND lower(p.source) LIKE :words ESCAPE '!'
+            OR p.local = 0 AND lower(p.html) LIKE :markup ESCAPE '!' OR lower(p.summary) LIKE :words ESCAPE '!')
         AND {VISIBLE} ORDER BY p.id DESC LIMIT :limit OFFSET :skip""",
 )
 
@@ -477,9 +481,16 @@ def tag_page(
 
 def search(tx: Tx, text: str, viewer: Id, *, before: int, limit: int, skip: int = 0) -> list[Id]:
     """Posts that contain ``text`` and that ``viewer`` may see."""
-    escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    rows = tx.all(BY_WORDS, words=f"%{escaped}%", viewer=viewer, before=before, limit=limit, skip=skip)
-    return [row[0] for row in rows]
+    wanted = text.lower()
+    found = tx.all(
+        BY_WORDS, words=f"%{like_text(wanted)}%", markup=f"%{like_text(escape(wanted, quote=False))}%", viewer=viewer,
+        before=before, limit=limit, skip=skip,
+    )  # fmt: skip
+    # Partners' posts are kept as HTML alone: a hit may be in the markup.
+    return [
+        ident for ident, local, html, summary in found
+        if local or wanted in plain_text(html).lower() or wanted in summary.lower()
+    ]  # fmt: skip
 
 
 def some_ids_of(tx: Tx, author: Id) -> list[Id]:
