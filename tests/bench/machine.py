@@ -68,9 +68,9 @@ class Foreign:
         self._at_begin = self._busy() - _ours()
 
     def _busy(self) -> float:
-        """Seconds for which the cores were not idle: user, nice, system, interrupts, stolen."""
+        """Seconds that processes had of the cores, and that other machines stole. Without interrupts: most are ours."""
         lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
-        return TICK * sum(int(line[at]) for line in lines if line[0] in self._names for at in (1, 2, 3, 6, 7, 8))
+        return TICK * sum(int(line[at]) for line in lines if line[0] in self._names for at in (1, 2, 3, 8))
 
     def share(self) -> float:
         """Between 0 and 1."""

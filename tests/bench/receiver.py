@@ -31,8 +31,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What has arrived. ``last`` is a time of `time.monotonic`, the same in every process of the machine."""
+    """What has arrived. ``first`` and ``last`` are times of `time.monotonic`, the same in every process of the machine."""
 
+    first: float
     last: float
     places: frozenset[str]
     """host and path of each inbox that got something."""
@@ -49,8 +50,11 @@ class _Tally:
     places: list[str] = field(default_factory=list)
     sample: Delivery | None = None
     connections: int = 0
+    first: float = 0.0
 
     def add(self, delivery: Delivery) -> None:
+        if not self.places:
+            self.first = time.monotonic()
         self.places.append(delivery.headers.get("host", "") + delivery.target)
         self.sample = self.sample or delivery
         if len(self.places) == self.wanted:
@@ -58,7 +62,7 @@ class _Tally:
 
     def report(self) -> None:
         self.control.send(
-            Arrivals(time.monotonic(), frozenset(self.places), len(self.places), self.connections, self.sample)
+            Arrivals(self.first, time.monotonic(), frozenset(self.places), len(self.places), self.connections, self.sample)
         )
 
     def ordered(self) -> None:
