@@ -31,7 +31,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What has arrived. ``first`` and ``last`` are times of `time.monotonic`, the same in every process of the machine."""
+    """What has arrived. ``first`` and ``last`` are times of `time.monotonic`, which all processes share."""
 
     first: float
     last: float
@@ -62,7 +62,9 @@ class _Tally:
 
     def report(self) -> None:
         self.control.send(
-            Arrivals(self.first, time.monotonic(), frozenset(self.places), len(self.places), self.connections, self.sample)
+            Arrivals(
+                self.first, time.monotonic(), frozenset(self.places), len(self.places), self.connections, self.sample
+            )
         )
 
     def ordered(self) -> None:
