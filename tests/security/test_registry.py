@@ -1,0 +1,324 @@
+"""Everything that the registry declares is kept, route by route; the tests are made from the registry itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fedishare.http.call import Answer, Call
+from fedishare.http.routes import Access, Audience, Rate, Route, scope_allows
+from fedishare.services import accounts
+from fedishare.store import credentials
+from tests.support.instances import House, house
+
+INVALID = {"error": "The access token is invalid"}
+OUTSIDE = {"error": "This action is outside the authorized scopes"}
+MISSING = {"error": "Record not found"}
+SECRET = "only for ben"
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[House]:
+    """A house with a stranger at the door."""
+    async with house(tmp_path) as made:
+        yield made
+
+
+def routes(home: House, *access: Access) -> list[Route]:
+    """The routes that declare that access."""
+    found = [route for route in home.org.server.router.routes if route.access in access]
+    assert found, f"no route declares {access}"
+    return found
+
+
+def path_of(route: Route, value: str = "1") -> str:
+    """A path of the route."""
+    return "/".join(part.partition("{")[0] + value if "{" in part else part for part in route.path.split("/"))
+
+
+async def ask(client: httpx.AsyncClient, route: Route, path: str | None = None, **headers: str) -> httpx.Response:
+    """A call that the route would take, as far as its declaration goes."""
+    body: dict[str, Any] = {"json": {}} if route.max_body and route.method != "GET" else {}
+    return await client.request(route.method, path or path_of(route), headers=headers, **body)
+
+
+async def test_every_token_route_wants_a_token_that_counts(home: House) -> None:
+    stranger = await home.stranger()
+    revoked, expired = accounts.new_token(), accounts.new_token()
+    everything = "read write follow push profile"
+    ident = await home.org.write(accounts.issue_token, "ana", revoked, everything)
+    await home.org.write(accounts.revoke_token, ident)
+    await home.org.write(
+        credentials.put_token, accounts.token_hash(expired), home.ana.id, scopes=everything,
+        expires_at=home.world.clock() - 1,
+    )  # fmt: skip
+    before = await home.org.rows()
+    for route in routes(home, Access.TOKEN):
+        for authorization in ("", "Bearer", "Bearer x", f"Bearer {revoked}", f"Bearer {expired}", f"Token {revoked}"):
+            answer = await ask(stranger, route, authorization=authorization)
+            assert (answer.status_code, answer.json()) == (401, INVALID), (route.name, authorization)
+    assert await home.org.rows() == before
+
+
+async def test_every_token_route_wants_one_of_its_scopes(home: House) -> None:
+    apps = {scope: await home.client("ana", scope) for scope in ("read", "write", "follow", "push", "profile")}
+    before = await home.org.rows()
+    for route in routes(home, Access.TOKEN):
+        allowed = {scope for scope in apps if scope_allows(frozenset({scope}), route.scopes)}
+        assert allowed and allowed != set(apps), f"{route.name} is for every token"
+        for scope in apps.keys() - allowed:
+            answer = await ask(apps[scope], route)
+            assert (answer.status_code, answer.json()) == (403, OUTSIDE), (route.name, scope)
+    assert await home.org.rows() == before
+
+
+def test_reading_scopes_write_nothing_and_writing_scopes_read_nothing() -> None:
+    """The scope's word agrees with the method, so that a token for reading changes nothing."""
+    assert scope_allows(frozenset({"read"}), ("read:statuses",)) and not scope_allows(frozenset({"read"}), ("write",))
+    assert not scope_allows(frozenset({"read:statuses"}), ("read:accounts",))
+    assert not scope_allows(frozenset({"read:statuses"}), ("read",))
+    assert scope_allows(frozenset({"follow"}), ("write:follows",)) and scope_allows(
+        frozenset({"follow"}), ("read:blocks",)
+    )
+    assert not scope_allows(frozenset({"follow"}), ("write:statuses",))
+    assert not scope_allows(frozenset({"admin:read"}), ("read:statuses",))
+    assert not scope_allows(frozenset(), ("read",))
+
+
+async def test_methods_and_scopes_agree(home: House) -> None:
+    only_looks = {"POST /api/v1/fedishare/audience"}
+    for route in routes(home, Access.TOKEN):
+        for scope in route.scopes:
+            if scope.startswith(("read", "profile")):
+                assert route.method == "GET" or route.name in only_looks, route.name
+            else:
+                assert route.method != "GET" or route.path.startswith("/api/v1/media/"), route.name
+
+
+@dataclass
+class Things:
+    """What belongs to others, as ana meets it: cy's and ben's, none of it for her."""
+
+    private: str
+    direct: str
+    poll: str
+    notification: str
+    request: str
+    media: str
+
+
+async def things(home: House) -> Things:
+    await home.cy.do("/api/v1/accounts/update_credentials", 200, "PATCH", locked=True)
+    private = await home.cy.say(SECRET, visibility="private")
+    direct = await home.cy.say(f"@ben {SECRET}", visibility="direct")
+    poll = await home.cy.say(f"@ben {SECRET}?", visibility="direct", poll={"options": ["a", "b"], "expires_in": 600})
+    await home.ben.do(f"/api/v1/accounts/{home.cy.id}/follow")
+    (notification,) = await home.cy.get("/api/v1/notifications")
+    uploaded = await home.cy.client.post("/api/v2/media", files={"file": ("a.gif", _GIF, "image/gif")})
+    media = uploaded.json()["id"] if uploaded.status_code in (200, 202) else "1"
+    return Things(private["id"], direct["id"], poll["id"], notification["id"], str(home.ben.id), media)
+
+
+_GIF = (
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00"
+    b"\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+
+
+async def test_nobody_reaches_what_is_anothers(home: House) -> None:
+    """Every route with an id, with the ids of others' things: 404, the very answer that a missing one gets."""
+    found = await things(home)
+    before = await home.org.rows()
+    objects = {
+        "/api/v1/statuses/{id}": (found.private, found.direct, found.poll),
+        "/api/v1/polls/{id}": (found.poll, found.direct),
+        "/api/v1/notifications/{id}": (found.notification,),
+        "/api/v1/follow_requests/{id}": (found.request,),
+        "/api/v1/media/{id}": (found.media,),
+    }
+    quiet = ("/dismiss",)
+    checked = 0
+    for route in routes(home, Access.TOKEN):
+        if "{id}" not in route.path or route.path.startswith("/api/v1/accounts/"):
+            continue
+        kind = route.path.partition("{id}")[0] + "{id}"
+        assert kind in objects, f"{route.name}: whose things has it? They belong into this test"
+        for ident in objects[kind]:
+            answer = await _full(home.ana.client, route, ident)
+            missing = await _full(home.ana.client, route, "7")
+            assert (answer.status_code, answer.content) == (missing.status_code, missing.content), route.name
+            assert SECRET not in answer.text
+            if not route.path.endswith(quiet):
+                assert (answer.status_code, answer.json()) == (404, MISSING), (route.name, answer.text)
+            checked += 1
+    assert checked > 50
+    assert await home.org.rows() == before, "and nothing of it had an effect"
+    assert await home.cy.get(f"/api/v1/notifications/{found.notification}")
+    assert len(await home.cy.get("/api/v1/follow_requests")) == 1
+
+
+async def _full(client: httpx.AsyncClient, route: Route, ident: str) -> httpx.Response:
+    """A call with a body that would do, so that only whose thing it is can stand against it."""
+    body: dict[str, Any] = {}
+    if route.method in ("POST", "PUT", "PATCH"):
+        body = {"json": {"status": "mine now", "choices": [0], "description": "mine"}}
+        if route.streams:
+            body = {"data": {"description": "mine"}}
+    return await client.request(route.method, path_of(route, ident), **body)
+
+
+async def test_lists_show_ones_own_and_what_one_may_see(home: House) -> None:
+    """Every route that lists, searched for others' secrets."""
+    found = await things(home)
+    await home.ben.do(f"/api/v1/statuses/{found.direct}/bookmark")
+    await home.ben.do(f"/api/v1/statuses/{found.direct}/favourite")
+    everything: list[tuple[str, Any]] = [
+        ("id[]", i) for i in (found.private, found.direct, found.poll, str(home.cy.id))
+    ] + [("q", SECRET)]
+    for route in routes(home, Access.TOKEN):
+        if route.method == "GET" and "streaming" not in route.path:
+            for value in (str(home.cy.id), str(home.ben.id), str(home.ana.id)):
+                answer = await home.ana.client.get(path_of(route, value), params=everything)
+                assert SECRET not in answer.text, route.name
+    assert SECRET in (await home.ben.client.get(f"/api/v1/statuses/{found.direct}")).text
+
+
+async def test_partners_routes_answer_nobody_without_a_signature(home: House) -> None:
+    """Whether a thing exists or not, the answer is the same, byte by byte."""
+    stranger = await home.stranger()
+    said = await home.ana.say("shared", reach="partners")
+    await home.ana.say(SECRET, reach="partners", visibility="private")
+    accept = {"accept": "application/activity+json"}
+    signed = {"signature": 'keyId="https://evil.example/k",headers="date",signature="AA=="', "date": "x"}
+    for route in routes(home, Access.PEER):
+        there = route.path.replace("{name}", "ana").replace("{id}", said["id"])
+        absent = route.path.replace("{name}", "nobody").replace("{id}", "7")
+        for headers in (accept, {**accept, **signed}, {"accept": "text/html"}, {}):
+            answers = [await stranger.request(route.method, path, headers=headers) for path in (there, absent)]
+            assert answers[0].status_code in (401, 403) and answers[0].status_code == answers[1].status_code, route.name
+            assert answers[0].content == answers[1].content, route.name
+            assert _plain(answers[0]) == _plain(answers[1]), route.name
+            assert b"shared" not in answers[0].content and SECRET.encode() not in answers[0].content
+        token = await home.ana.client.request(route.method, there, headers=accept)
+        assert token.status_code == 401, "a person's token is no signature"
+    assert home.world.internet.sent == [] and home.world.internet.dns_lookups == []
+
+
+def _plain(answer: httpx.Response) -> dict[str, str]:
+    return {k: v for k, v in answer.headers.items() if k not in ("date", "x-ratelimit-remaining", "x-ratelimit-reset")}
+
+
+async def test_inboxes_take_nothing_without_a_signature(home: House) -> None:
+    stranger = await home.stranger()
+    before = await home.org.rows()
+    follow = {"@context": "https://www.w3.org/ns/activitystreams", "id": "https://lab.example/1", "type": "Follow",
+              "actor": "https://lab.example/users/zoe", "object": home.ana.iri}  # fmt: skip
+    bodies = [
+        json.dumps(follow).encode(),
+        b"",
+        b"{",
+        b"[]",
+        b"\xff" * 100,
+        json.dumps({**follow, "type": "Create"}).encode(),
+    ]
+    for route in routes(home, Access.INBOX):
+        for body in bodies:
+            for value in ("ana", "nobody"):
+                path = route.path.replace("{name}", value)
+                kind = {"content-type": "application/activity+json"}
+                answer = await stranger.post(path, content=body, headers=kind)
+                assert answer.status_code in (400, 401), (route.name, body[:20], answer.status_code)
+                assert answer.json()["error"]
+    assert await home.org.rows() == before and home.world.internet.dns_lookups == []
+
+
+async def test_files_and_figures_are_not_there_for_strangers(home: House) -> None:
+    stranger = await home.stranger()
+    for route in routes(home, Access.MEDIA, Access.OPERATOR):
+        answer = await stranger.request(route.method, path_of(route))
+        assert (answer.status_code, answer.json()) == (404, MISSING), route.name
+        assert (await stranger.request(route.method, path_of(route, "../1"))).status_code == 404
+
+
+async def test_what_is_open_shows_nobody(home: House) -> None:
+    """Anybody may call these, and none of it has people, posts or partners in it."""
+    stranger = await home.stranger()
+    await home.ana.say(SECRET)
+    await home.guest("zoe")
+    for route in routes(home, Access.OPEN, Access.APP):
+        if route.method != "GET":
+            continue
+        for query in ("", "?resource=acct:zoe@lab.example", "?q=ana&id=1"):
+            answer = await stranger.get(path_of(route, str(home.ana.id)) + query)
+            assert answer.status_code < 500, route.name
+            for word in (SECRET, "lab.example", "ward.example", '"ana"', "@ana", "/users/ana"):
+                if route.path.startswith(("/oauth", "/.well-known/webfinger")) and word in query:
+                    continue
+                assert word not in answer.text.replace("zoe@lab.example", ""), (route.name, word)
+
+
+async def test_every_route_is_declared_in_whole(home: House) -> None:
+    """What every route says of itself fits together; a line that says less cannot be written."""
+    seen = set()
+    for route in home.org.server.router.routes:
+        assert route.name not in seen, route.name
+        seen.add(route.name)
+        assert (
+            isinstance(route.access, Access) and isinstance(route.rate, Rate) and isinstance(route.audience, Audience)
+        )
+        assert route.method in ("GET", "POST", "PUT", "PATCH", "DELETE"), route.name
+        if route.access in (Access.OPEN, Access.APP, Access.OPERATOR):
+            assert route.audience in (Audience.METADATA, Audience.NOTHING) or route.path.startswith("/oauth"), (
+                route.name
+            )
+        if route.access is not Access.OPERATOR:
+            assert route.rate is not Rate.NONE, f"{route.name} is not counted"
+        assert 0 <= route.max_body <= 64 * 1024 * 1024, route.name
+    for socket in home.org.server.router.sockets.values():
+        assert socket.scopes and socket.rate is not Rate.NONE
+
+
+def test_a_route_without_its_declaration_cannot_be_written() -> None:
+    async def handler(call: Call) -> Answer:
+        return Answer()
+
+    whole: dict[str, Any] = {
+        "method": "GET", "path": "/x", "handler": handler, "access": Access.TOKEN, "scopes": ("read",),
+        "rate": Rate.API, "max_body": 0, "audience": Audience.OWN,
+    }  # fmt: skip
+    assert Route(**whole).name == "GET /x"
+    for name in whole:
+        with pytest.raises(TypeError):
+            Route(**{k: v for k, v in whole.items() if k != name})
+    for wrong in ({"scopes": ()}, {"access": Access.OPEN}, {"path": "x"}):
+        with pytest.raises(ValueError, match=r"/x|slash"):
+            Route(**(whole | wrong))
+
+
+async def test_the_socket_wants_a_token_with_a_scope(home: House) -> None:
+    app = await home.client("ana", "profile")
+    weak = app.headers["authorization"].removeprefix("Bearer ")
+    for path, token in (
+        ("/api/v1/streaming", ""), ("/api/v1/streaming", "x"), ("/api/v1/streaming", weak), ("/api/v1/nothing", ""),
+    ):  # fmt: skip
+        sent: list[dict[str, Any]] = []
+        messages = [{"type": "websocket.connect"}]
+
+        async def receive(waiting: list[dict[str, Any]] = messages) -> dict[str, Any]:
+            return waiting.pop(0) if waiting else {"type": "websocket.disconnect", "code": 1000}
+
+        async def send(message: Any, into: list[dict[str, Any]] = sent) -> None:
+            into.append(message)
+
+        scope = {
+            "type": "websocket", "path": path, "query_string": f"access_token={token}&stream=user".encode(),
+            "headers": [], "subprotocols": [], "extensions": {}, "client": ("192.0.2.1", 1),
+        }  # fmt: skip
+        await home.org.server(scope, receive, send)
+        assert all(message["type"] != "websocket.accept" for message in sent), (path, token)
