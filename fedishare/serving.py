@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 SWITCH_SECONDS = 0.0005
-"""How long the event loop may hold the interpreter while the store's thread waits for it. Each statement of SQLite gives
-the interpreter away and wants it back, so Python's 5 ms make a busy loop starve the writer (measured: 10 %)."""
+"""How long the event loop may hold the interpreter while the store's thread waits for it. Each statement of SQLite
+gives the interpreter away and wants it back, so with Python's 5 ms a busy loop starves the writer (measured: 10 %)."""
 RESTART_PAUSE = 1.0
 """Seconds before a worker process that ended by itself is started anew."""
 Ready = Callable[[], None]

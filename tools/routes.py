@@ -18,8 +18,8 @@ from the registry; `fedishare routes` prints the same.
 * access: **open** to anybody, **app** before sign-in, **token** with one of the scopes, **peer** with a partner's
   signature, **media** (a file: token, session, ticket in the link or a partner's signature; 404 for all others),
   **inbox** (a signed delivery, verified there), **operator** from `metrics.allowed_networks`.
-* audience: what decides about what is shown: **metadata** (nothing of people's posts), **own** (the viewer's), **can-see**
-  (the one audience decision), **nothing** (it takes something in).
+* audience: what decides about what is shown: **metadata** (nothing of people's posts), **own** (the viewer's),
+  **can-see** (the one audience decision), **nothing** (it takes something in).
 
 | method | path | access | scopes | rate | audience |
 |---|---|---|---|---|---|

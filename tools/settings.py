@@ -9,8 +9,8 @@ from fedishare.config import all_settings
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 HEAD = """# Settings
 
-Every key of `instance.toml`. Made by `python -m tools.settings` from the code; `fedishare init` writes a file with the same
-text as comments.
+Every key of `instance.toml`. Made by `python -m tools.settings` from the code; `fedishare init` writes a file with the
+same text as comments.
 """
 
 
