@@ -42,6 +42,7 @@ from fedishare.services.site import Site
 from fedishare.store.db import Database, open_database
 from fedishare.store.migrate import migrate
 from fedishare.streaming import Hub
+from fedishare.web import PublicPages
 from fedishare.webfinger import routes as webfinger_routes
 
 Clock = Callable[[], Millis]
@@ -141,10 +142,11 @@ def _network(config: Config, guard: Guard) -> HttpTransport:
 def gates_of(federation: Federation, api: Api, config: Config) -> Gates:
     """How the router finds out who calls."""
     limits = config.limits
+    public = PublicPages(federation.instance, federation.rates)
 
     async def peer(call: Call, route: Route) -> Peer:
         if "signature" not in call.headers and activitypub_routes.wants_page(call.headers.get("accept", "")):
-            raise Answered(activitypub_routes.members_page())
+            raise Answered(await public.answer(call, route))
         return await peers.authenticate(federation, call, route)
 
     return Gates(

@@ -20,6 +20,7 @@ from fedishare.model.actors import Actor
 from fedishare.model.errors import BadInput, FedishareError, NotFound, PolicyRefusal
 from fedishare.model.ids import Handle, Id, Millis, parse_domain
 from fedishare.model.posts import LOCAL, PARTNERS, Draft, Poll, PollOption, Post, Reach, Visibility
+from fedishare.policy.audience import open_to_anybody
 from fedishare.policy.facts import DeliveryFacts
 from fedishare.services import audience, interactions, media
 from fedishare.services import posts as post_services
@@ -434,6 +435,8 @@ class Statuses:
             "instance": names.domain,
             "local_people": seen.local_people,
             "everybody_here": seen.everybody_here,
+            "anybody": self.api.instance.config.web.public_pages
+            and open_to_anybody(True, True, seen.labels.visibility, seen.labels.reach),
             "partners": sorted(partners.values(), key=lambda e: str(e["domain"])),
             "mentions": [entities.mention(m) for m in seen.named.mentions if not m.silent],
             "unreached": [{"acct": a, "reason": reasons.get(a, r)} for a, r in seen.named.unreached],

@@ -170,7 +170,8 @@ class WebSettings(Section, frozen=True, kw_only=True):
     """The built-in pages."""
 
     public_pages: Annotated[
-        bool, Meta(description="Whether people who are not signed in see public posts and profiles in a browser.")
+        bool,
+        Meta(description="Whether anybody sees profiles in a browser, and posts that are public for all partners."),
     ] = False
 
 

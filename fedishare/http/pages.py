@@ -34,6 +34,11 @@ button.go { background: var(--go); border-color: var(--go); color: var(--card); 
 .wrong { border-left: 4px solid #c0392b; padding-left: 0.75rem; }
 code { display: block; padding: 0.75rem; background: var(--paper); border: 1px solid var(--line);
   border-radius: 0.4rem; overflow-wrap: anywhere; user-select: all; }
+article { border-top: 1px solid var(--line); padding-top: 1rem; overflow-wrap: anywhere; }
+a { color: var(--go); }
+summary { cursor: pointer; margin-bottom: 0.75rem; }
+.invisible { font-size: 0; }
+.ellipsis::after { content: "..."; }
 .quiet { opacity: 0.75; font-size: 0.9rem; }
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedishare.model.ids import Domain, Id
-from fedishare.model.posts import LOCAL, Reach, Visibility
+from fedishare.model.posts import LOCAL, PARTNERS, Reach, Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,14 @@ def can_see(seer: Seer, facts: AudienceFacts) -> bool:
     if facts.visibility is Visibility.PRIVATE:
         return facts.follows_author or facts.mentioned
     return facts.visibility is Visibility.DIRECT and facts.mentioned
+
+
+def open_to_anybody(author_active: bool, author_local: bool, visibility: Visibility, reach: Reach) -> bool:
+    """Whether somebody who is not signed in may see the post, where ``web.public_pages`` is on.
+
+    Only what its author labelled with the widest of both labels: "local" stays inside, and named partners are named.
+    """
+    return author_active and author_local and visibility is Visibility.PUBLIC and reach == PARTNERS
 
 
 def answer_reach(wanted: Reach, answered: Reach, answered_local: bool, answered_domain: Domain | None) -> Reach:

@@ -21,3 +21,6 @@ WANTED = """NOT EXISTS (SELECT 1 FROM block wb WHERE wb.actor_id = :viewer AND w
 TRAVELS = """(p.local = 1 AND a.state < 2 AND p.visibility <= 1
   AND (p.reach = 'partners' OR ',' || p.reach || ',' LIKE '%,' || :domain || ',%'))"""
 """What any actor of the partner ``:domain`` may see: our public and unlisted posts whose reach includes it."""
+
+OPEN = "(p.local = 1 AND a.state < 2 AND p.visibility = 0 AND p.reach = 'partners')"
+"""What anybody may see where ``web.public_pages`` is on: `fedishare.policy.audience.open_to_anybody` as SQL."""

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from fedishare.model.actors import ActorKind, ActorState, Endpoints, FollowState, Profile
 from fedishare.model.ids import Domain, Handle, Id, Iri, Millis
 from fedishare.model.posts import LOCAL, PARTNERS, Content, Mention, Post, PostKind, Reach, Visibility
-from fedishare.policy.audience import Seer
-from fedishare.store import actors, posts, relations, timelines
-from fedishare.store.audience import TRAVELS, VISIBLE
+from fedishare.policy.audience import Seer, open_to_anybody
+from fedishare.store import actors, pages, posts, relations, timelines
+from fedishare.store.audience import OPEN, TRAVELS, VISIBLE
 from fedishare.store.db import Database, Tx, open_database, sql
 from fedishare.store.migrate import migrate
 from fedishare.store.paging import Page
@@ -27,6 +27,7 @@ from tests.support.postgres import Server
 _FROM = "FROM post p JOIN actor a ON a.id = p.author_id"
 SEEN = sql("test_audience_seen", f"SELECT p.id {_FROM} WHERE {VISIBLE}")
 TRAVELLING = sql("test_audience_travelling", f"SELECT p.id {_FROM} WHERE {TRAVELS}")
+FOR_ALL = sql("test_audience_for_all", f"SELECT p.id {_FROM} WHERE {OPEN}")
 EMPTY = [
     sql(f"test_audience_drop_{table}", f"DELETE FROM {table} WHERE 1 = 1")
     for table in ("home_entry", "mention", "post", "follow", "block", "actor")
@@ -131,9 +132,22 @@ def compare(tx: Tx, world: AWorld) -> None:
             assert set(page) <= by_rule
         assert {e.post_id for e in timelines.home(tx, viewer, Page(limit=100))} <= by_rule
         assert {e.post_id for e in timelines.public(tx, viewer, Page(limit=100))} <= by_rule
+    anybody = {
+        ident
+        for ident, each in zip(made, world.posts, strict=True)
+        if open_to_anybody(world.states[each.author] < 2, each.author < 3, each.visibility, each.reach)
+    }
+    assert {row[0] for row in tx.all(FOR_ALL)} == anybody
+    for number in range(3):
+        page_of = pages.profile(tx, f"p{number}", pages.LAST, 100)
+        assert (page_of is None) == (world.states[number] >= 2)
+        shown = {p.id for p in page_of[1]} if page_of else set()
+        assert shown == {i for i in anybody if world.posts[made.index(i)].author == number}
+        assert shown == {i for i in made if pages.post(tx, f"p{number}", i) is not None}
     for domain in DOMAINS:
         nobody = Seer(None, domain)
         by_rule = {ident for ident in made if posts.seen_by(tx, ident, nobody)}
+        assert anybody <= by_rule, "what anybody sees, every partner may see"
         assert {row[0] for row in tx.all(TRAVELLING, domain=domain)} == by_rule
         for number in range(3, PEOPLE):
             if DOMAINS[number - 3] == domain:

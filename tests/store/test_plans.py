@@ -12,10 +12,12 @@ from fedishare.store import (
     credentials,
     deliveries,
     interactions,
+    pages,
     posts,
     queue,
     relations,
     timelines,
+    tombstones,
 )
 from fedishare.store.db import Database, Sql, Tx, sql
 from fedishare.store.paging import Paged
@@ -141,9 +143,11 @@ PLANS: list[tuple[Sql, str]] = [
     (posts.ORPHAN, "post_reply"),
     (posts.BOOSTS_OF, "post_boost"),
     (posts.OUTBOX, "post_author"),
+    (pages.OPEN_PAGE, "post_author"),
+    (pages.OPEN_POST, "post_pkey|PRIMARY KEY"),
     (posts.MENTIONED, "mention|PRIMARY KEY"),
     (posts.TAGS_LIKE, "post_tag|PRIMARY KEY"),
-    (posts.TOMBSTONE, "tombstone|PRIMARY KEY"),
+    (tombstones.GET, "tombstone|PRIMARY KEY"),
     (actors.BY_IRI, "actor_iri"),
     (actors.BY_NAME, "actor_name"),
     (actors.KEY_OWNER, "actor_key_id"),
