@@ -1,7 +1,8 @@
 # fedishare in a container: built from the locks, runs as nobody in particular, writes to /data and nowhere else.
 #
 #   docker build -t fedishare .
-#   docker run --rm -v fedishare-data:/data fedishare init --domain social.example.org --dir /data --listen 0.0.0.0:8000
+#   docker run --rm -v fedishare-data:/data fedishare init --domain social.example.org --dir /data \
+#       --listen 0.0.0.0:8000 --trusted-proxy 172.16.0.0/12
 #   docker run -d --name fedishare --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
 #       -v fedishare-data:/data -p 127.0.0.1:8000:8000 fedishare
 

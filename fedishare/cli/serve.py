@@ -35,14 +35,28 @@ from fedishare.store.migrate import pending
 @click.option("--origin", metavar="URL", help="Where others reach the server, if not https://DOMAIN.")
 @click.option("--listen", metavar="HOST:PORT", help="Where the server listens, behind a TLS proxy or not.")
 @click.option("--database", metavar="URL", help="sqlite:///FILE or postgresql://USER@HOST/NAME.")
-def init(domain: str, directory: Path, origin: str | None, listen: str | None, database: str | None) -> None:
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    metavar="NETWORK",
+    help="Where the TLS proxy stands, if not on this machine. Can be repeated.",
+)
+def init(
+    domain: str,
+    directory: Path,
+    origin: str | None,
+    listen: str | None,
+    database: str | None,
+    proxies: tuple[str, ...],
+) -> None:
     """Write a commented instance.toml and its secrets (mode 0600).
 
     \b
     Example:
       fedishare init --domain clinic.example --origin https://social.clinic.example --dir /var/lib/fedishare
     """
-    written = write_initial(directory, domain, origin, listen, database)
+    written = write_initial(directory, domain, origin, listen, database, proxies)
     config = load(written.config, environ=os.environ)
     click.echo(f"Wrote {written.config}")
     click.echo(f"Wrote {written.secrets} (only you can read it; keep a copy apart from the backups)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,8 +39,9 @@ class Initial:
 
 
 def write_initial(
-    directory: Path, domain: str, origin: str | None = None, listen: str | None = None, database: str | None = None
-) -> Initial:
+    directory: Path, domain: str, origin: str | None = None, listen: str | None = None, database: str | None = None,
+    trusted_proxies: Sequence[str] = (),
+) -> Initial:  # fmt: skip
     """Write a commented instance.toml and secrets.toml (mode 0600) into ``directory``, which is made if need be.
 
     Without ``origin``: https, or http for a loopback domain; an origin on loopback sets ``development``. Raises
@@ -54,6 +55,8 @@ def write_initial(
         server["development"] = True
     # Loopback origins say the port themselves; else a TLS proxy on this machine stands in front.
     server["listen"] = listen or f"127.0.0.1:{port if port and is_loopback_host(host) else 8000}"
+    if trusted_proxies:
+        server["trusted_proxies"] = list(trusted_proxies)
     values: dict[str, Mapping[str, object]] = {"server": server}
     values["database"] = {"url": database or "sqlite:///fedishare.db"}
     text = render(values)

@@ -68,6 +68,12 @@ def test_init_writes_once_and_says_what_comes_next(tmp_path: Path) -> None:
     assert shell.config.read_text() == before
     assert "not a domain" in Shell(tmp_path)("init", "--domain", "x y", "--dir", str(tmp_path / "z"), code=1).stderr
     assert not (tmp_path / "z").exists()
+    # In a container the TLS proxy is another machine: without its name nothing open to others is written.
+    words = ("init", "--domain", "x.example", "--listen", "0.0.0.0:8000", "--dir", str(tmp_path / "z"))
+    assert "trusted_proxies" in shell(*words, code=1).stderr
+    shell(*words, "--trusted-proxy", "172.16.0.0/12")
+    made = load(tmp_path / "z" / "instance.toml", environ={})
+    assert made.server.trusted_proxies == ("172.16.0.0/12",)
 
 
 def test_check_tells_everything_at_once(shell: Shell) -> None:
