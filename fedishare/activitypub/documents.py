@@ -24,7 +24,7 @@ from fedishare.model.names import VERBS
 from fedishare.model.posts import Post, PostKind, Reach, Tombstone, Visibility
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.policy.facts import DeliveryFacts
-from fedishare.store import activities, actors, interactions, posts, relations
+from fedishare.store import activities, actors, interactions, posts, relations, tombstones
 from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.paging import Page
 
@@ -361,7 +361,7 @@ def _seen_post(tx: Tx, name: str, ident: Id, peer: Peer) -> tuple[Actor, Post] |
 
 def _deleted_post(tx: Tx, name: str, iri: Iri, peer: Peer) -> tuple[Tombstone, Reach] | None:
     """The tombstone of a local post, if the audience decision (as far as it can still be made) includes the reader."""
-    found, author = posts.tombstone_audience(tx, iri), actors.by_handle(tx, Handle(name))
+    found, author = tombstones.audience(tx, iri), actors.by_handle(tx, Handle(name))
     if found is None or author is None or not author.is_local:
         return None
     stone, reach, named = found

@@ -43,7 +43,7 @@ from fedishare.model.posts import Post, RemotePost
 from fedishare.services import accounts, governance, interactions, relations
 from fedishare.services import posts as post_services
 from fedishare.services.site import FetchActorJob, FetchPostJob, Site, dedup_of, federate, fetch
-from fedishare.store import activities, actors, jobs, posts, queue
+from fedishare.store import activities, actors, jobs, posts, queue, tombstones
 from fedishare.store import interactions as interaction_rows
 from fedishare.store import relations as relation_rows
 from fedishare.store.db import Tx
@@ -261,7 +261,7 @@ def _fetch_post(tx: Tx, iri: Iri) -> Result:
     # spec: R32 — what is not embedded by its owner is read at its own origin
     if posts.by_iri(tx, iri) is not None:
         return later(tx, RefreshJob(iri), iri)
-    if posts.tombstone(tx, iri) is not None:
+    if tombstones.was_here(tx, iri):
         return Result.NOTHING
     fetch(tx, FetchPostJob(iri))
     return Result.QUEUED
@@ -270,7 +270,7 @@ def _fetch_post(tx: Tx, iri: Iri) -> Result:
 def _boost(tx: Tx, site: Site, actor: Actor, intent: Boost, body: bytes) -> Result:
     post = posts.by_iri(tx, intent.object)
     if post is None:
-        if site.names.is_ours(intent.object) or posts.tombstone(tx, intent.object) is not None:
+        if site.names.is_ours(intent.object) or tombstones.was_here(tx, intent.object):
             return Result.NOTHING
         # spec: R86 — read at its origin, and shown under the booster after that
         fetch(tx, FetchPostJob(intent.object, boost_by=actor.iri, boost_body=body.decode()))
@@ -414,7 +414,7 @@ def _undo_boost(tx: Tx, actor: Actor, intent: Undo) -> bool:
         return True
     if made is None and intent.iri is not None:
         # The boost may still wait for its post to be read: it must not appear after it was taken back.
-        posts.put_tombstone(tx, intent.iri, actor.iri, None)
+        tombstones.put(tx, intent.iri, actor.iri, None)
     return False
 
 

@@ -40,7 +40,7 @@ from fedishare.policy.facts import Purpose
 from fedishare.services import interactions, relations
 from fedishare.services import posts as post_services
 from fedishare.services.site import FETCH, Fetch, FetchActorJob, FetchPostJob, fetch
-from fedishare.store import actors, posts
+from fedishare.store import actors, posts, tombstones
 from fedishare.store.db import Tx
 from fedishare.store.jobs import Job
 from fedishare.webfinger.lookup import lookup
@@ -246,7 +246,7 @@ async def fetch_post(federation: Federation, iri: Iri, depth: int = 0) -> Post |
 
 
 def _post_or_tombstone(tx: Tx, iri: Iri) -> tuple[Post | None, bool]:
-    return posts.by_iri(tx, iri), posts.tombstone(tx, iri) is not None
+    return posts.by_iri(tx, iri), tombstones.was_here(tx, iri)
 
 
 async def take_post(federation: Federation, document: Document, kind: str, depth: int = 0) -> Post | None:

@@ -21,7 +21,7 @@ from fedishare.model.posts import LOCAL, PARTNERS, Content, Poll, Post, PostKind
 from fedishare.policy.audience import answer_reach
 from fedishare.services.posts import bury, may_answer
 from fedishare.services.site import Site, federate
-from fedishare.store import actors, interactions, posts, timelines
+from fedishare.store import actors, interactions, posts, timelines, tombstones
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
 
@@ -240,7 +240,7 @@ def receive_boost(
 ) -> Post | None:
     """Announce of a known post. Counted once an actor; None when it may not be boosted, or is a repetition."""
     tx.lock(f"post:{iri}")
-    if posts.by_iri(tx, iri) is not None or posts.tombstone(tx, iri, actor.iri) is not None:
+    if posts.by_iri(tx, iri) is not None or tombstones.get(tx, iri, actor.iri) is not None:
         return None
     if post.boost_of_id is not None or not may_answer(tx, actor, post):
         return None

@@ -13,7 +13,7 @@ from fedishare.model.outgoing import PublishEdit, PublishPost, WithdrawPost
 from fedishare.model.posts import LOCAL, Content, Draft, Mention, Post, PostKind, RemotePost, Visibility
 from fedishare.services import audience, media
 from fedishare.services.site import FetchPostJob, Site, federate, fetch
-from fedishare.store import activities, actors, interactions, posts, relations, timelines
+from fedishare.store import activities, actors, interactions, posts, relations, timelines, tombstones
 from fedishare.store.db import Tx
 from fedishare.store.paging import Page
 from fedishare.text import MentionTarget, clean_text, compose_html, normalise_hashtag, over_limit, scan
@@ -243,7 +243,7 @@ def _interested(tx: Tx, post: Post) -> tuple[Id, ...]:
 def bury(tx: Tx, post: Post, author_iri: Iri) -> None:
     """Take a post out of the store for ever: tombstone, counts, home entries, its boosts."""
     # spec: R82 — a later Create or Update of that id does not bring it back
-    posts.put_tombstone(tx, post.iri, author_iri, post, posts.mentioned_ids(tx, post.id))
+    tombstones.put(tx, post.iri, author_iri, post, posts.mentioned_ids(tx, post.id))
     for boost_id, booster in posts.boosts_of(tx, post.id):
         timelines.drop(tx, boost_id, booster)
         actors.count_posts(tx, booster, -1)
@@ -362,7 +362,7 @@ def receive_removal(tx: Tx, author_iri: Iri, iri: Iri) -> bool:
     """Delete of a partner's post by its author; remembered even when we never had it."""
     post = posts.by_iri(tx, iri)
     if post is None:
-        posts.put_tombstone(tx, iri, author_iri, None)
+        tombstones.put(tx, iri, author_iri, None)
         return False
     author = actors.by_id(tx, post.author_id)
     if author is None or author.iri != author_iri:

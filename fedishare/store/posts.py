@@ -9,7 +9,7 @@ import msgspec
 
 from fedishare.model.actors import Emoji
 from fedishare.model.ids import Domain, Id, Iri, Millis, iri_hash
-from fedishare.model.posts import Attachment, Content, Mention, Poll, Post, PostKind, Reach, Tombstone, Visibility
+from fedishare.model.posts import Attachment, Content, Mention, Poll, Post, PostKind, Reach, Visibility
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.store.actors import like_text
 from fedishare.store.audience import TRAVELS, VISIBLE, WANTED
@@ -83,16 +83,6 @@ COUNT_BOOSTS = sql(
 COUNT_FAVOURITES = sql(
     "post_count_favourites",
     "UPDATE post SET favourites_count = {greatest}(0, favourites_count + :change), rev = rev + 1 WHERE id = :id",
-)
-PUT_TOMBSTONE = sql(
-    "tombstone_insert",
-    """INSERT INTO tombstone (iri_hash, iri, author_iri, post_id, visibility, reach, seen_by, deleted_at)
-       VALUES (:hash, :iri, :author, :post, :visibility, :reach, :seen_by, :now) ON CONFLICT DO NOTHING""",
-)
-TOMBSTONE = sql(
-    "tombstone_by_iri",
-    """SELECT iri, author_iri, visibility, deleted_at, post_id, reach, seen_by FROM tombstone
-       WHERE iri_hash = :hash AND iri = :iri AND (:author = '' OR author_iri = :author)""",
 )
 WAIT_FOR_PARENT = sql(
     "waiting_reply_insert",
@@ -371,30 +361,6 @@ def count_boosts(tx: Tx, ident: Id, change: int) -> None:
 def count_favourites(tx: Tx, ident: Id, change: int) -> None:
     """Move the number of favourites."""
     tx.run(COUNT_FAVOURITES, id=ident, change=change)
-
-
-def put_tombstone(tx: Tx, iri: str, author_iri: str, post: Post | None, seen_by_ids: Iterable[Id] = ()) -> None:
-    """Remember for ever that ``iri`` is deleted. ``post`` is None for ids that we never knew."""
-    tx.run(
-        PUT_TOMBSTONE, hash=iri_hash(iri), iri=iri, author=author_iri, post=post.id if post else None,
-        visibility=int(post.visibility if post else Visibility.DIRECT),
-        reach=post.reach.encode() if post else "local", seen_by=_encode(list(seen_by_ids)).decode(), now=tx.now,
-    )  # fmt: skip
-
-
-def tombstone(tx: Tx, iri: str, author_iri: str = "") -> Tombstone | None:
-    """The tombstone of an IRI, made by that author if one is given."""
-    row = tx.one(TOMBSTONE, hash=iri_hash(iri), iri=iri, author=author_iri)
-    return Tombstone(row[0], row[1], Visibility(row[2]), row[3], row[4]) if row else None
-
-
-def tombstone_audience(tx: Tx, iri: str) -> tuple[Tombstone, Reach, frozenset[Id]] | None:
-    """A tombstone, with the reach that the post had and the actors that it named."""
-    row = tx.one(TOMBSTONE, hash=iri_hash(iri), iri=iri, author="")
-    if row is None:
-        return None
-    stone = Tombstone(row[0], row[1], Visibility(row[2]), row[3], row[4])
-    return stone, Reach.decode(row[5]), frozenset(msgspec.json.decode(row[6], type=list[int]))
 
 
 def arrival(tx: Tx, iri: str, author_iri: str) -> tuple[bool, bool, bool]:
