@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
 import msgspec
 import pytest
 
-from fedishare.model.actors import ActorKind, Emoji, Field, Image, Profile
+from fedishare.model.actors import Actor, ActorKind, Emoji, Field, Image, Profile
 from fedishare.model.ids import Millis
-from fedishare.model.posts import Attachment, Poll, PollOption
+from fedishare.model.posts import Attachment, Poll, PollOption, Post
 from fedishare.store import actors
 from tests.api import mastodon
 from tests.support.instances import House
@@ -23,8 +24,19 @@ def as_documented(answer: httpx.Response, kind: type[T]) -> T:
     return msgspec.json.decode(answer.content, type=kind)
 
 
-async def test_every_entity_is_whole(home: House) -> None:
+@dataclass
+class Things:
     """One of each kind, with everything that it may carry; from here and from a partner."""
+
+    guest: Actor
+    post: Post
+    mine: str
+    asked: str
+    reply: str
+
+
+async def things(home: House) -> Things:
+    """Make them."""
     zoe = await home.guest("zoe")
     full = Profile(
         "Zoe :x:", "<p>hi</p>", (Field("a", "b", Millis(10**12)),), Image("https://lab.example/a.png"),
@@ -52,14 +64,19 @@ async def test_every_entity_is_whole(home: House) -> None:
         await home.ben.do(f"/api/v1/statuses/{ident}/reblog")
         await home.ben.do(f"/api/v1/statuses/{ident}/favourite")
     await home.ana.say("news")
-    get, post_ = home.ana.client.get, home.ana.client.post
-    at = f"/api/v1/statuses/{mine['id']}"
+    return Things(zoe, post, mine["id"], asked["id"], reply["id"])
+
+
+async def test_every_entity_is_whole(home: House) -> None:
+    made = await things(home)
+    get = home.ana.client.get
+    at = f"/api/v1/statuses/{made.mine}"
     for path, kind in (
         ("/api/v1/accounts/verify_credentials", mastodon.CredentialAccount),
-        (f"/api/v1/accounts/{zoe.id}", mastodon.Account),
+        (f"/api/v1/accounts/{made.guest.id}", mastodon.Account),
         ("/api/v1/accounts/lookup?acct=zoe@lab.example", mastodon.Account),
-        (f"/api/v1/statuses/{post.id}", mastodon.Status),
-        (f"/api/v1/polls/{asked['id']}", mastodon.Poll),
+        (f"/api/v1/statuses/{made.post.id}", mastodon.Status),
+        (f"/api/v1/polls/{made.asked}", mastodon.Poll),
         (f"{at}/context", mastodon.Context),
         (f"{at}/source", mastodon.StatusSource),
         ("/api/v2/search?q=tag", mastodon.Search),
@@ -68,11 +85,11 @@ async def test_every_entity_is_whole(home: House) -> None:
     ):
         as_documented(await get(path), kind)
     for path, listed, least in (
-        (f"/api/v1/accounts/relationships?id[]={zoe.id}&id[]={home.ben.id}", mastodon.Relationship, 2),
+        (f"/api/v1/accounts/relationships?id[]={made.guest.id}&id[]={home.ben.id}", mastodon.Relationship, 2),
         ("/api/v1/timelines/home", mastodon.Status, 3),
         ("/api/v1/timelines/public", mastodon.Status, 3),
         (f"/api/v1/accounts/{home.ben.id}/statuses", mastodon.Status, 3),
-        (f"/api/v1/accounts/{zoe.id}/statuses", mastodon.Status, 1),
+        (f"/api/v1/accounts/{made.guest.id}/statuses", mastodon.Status, 1),
         ("/api/v1/notifications", mastodon.Notification, 5),
         (f"/api/v1/accounts/{home.ana.id}/followers", mastodon.Account, 2),
         (f"{at}/favourited_by", mastodon.Account, 1),
@@ -80,6 +97,11 @@ async def test_every_entity_is_whole(home: House) -> None:
     ):
         found = as_documented(await get(path), list[listed])  # type: ignore[valid-type]
         assert len(found) >= least, path
+
+
+async def test_answers_to_changes_are_whole_entities(home: House) -> None:
+    made = await things(home)
+    at, post_ = f"/api/v1/statuses/{made.mine}", home.ana.client.post
     for verb in (
         "favourite",
         "unfavourite",
@@ -94,8 +116,8 @@ async def test_every_entity_is_whole(home: House) -> None:
     ):
         as_documented(await post_(f"{at}/{verb}"), mastodon.Status)
     for verb in ("follow", "unfollow", "mute", "unmute", "block", "unblock"):
-        as_documented(await post_(f"/api/v1/accounts/{zoe.id}/{verb}"), mastodon.Relationship)
-    shown = as_documented(await get(f"/api/v1/statuses/{post.id}"), mastodon.Status)
+        as_documented(await post_(f"/api/v1/accounts/{made.guest.id}/{verb}"), mastodon.Relationship)
+    shown = as_documented(await home.ana.client.get(f"/api/v1/statuses/{made.post.id}"), mastodon.Status)
     assert shown.account.acct == "zoe@lab.example" and shown.account.bot and shown.account.memorial
     assert shown.poll is not None and shown.poll.multiple and shown.media_attachments[0].description == "a picture"
     assert shown.media_attachments[0].meta is not None and shown.media_attachments[0].meta["focus"] == {
@@ -103,7 +125,7 @@ async def test_every_entity_is_whole(home: House) -> None:
         "y": -0.2,
     }
     assert [m.acct for m in shown.mentions] == ["ana"] and [t.name for t in shown.tags] == ["tag"]
-    as_documented(await home.ben.client.delete(f"/api/v1/statuses/{reply['id']}"), mastodon.Status)
+    as_documented(await home.ben.client.delete(f"/api/v1/statuses/{made.reply}"), mastodon.Status)
 
 
 def test_the_documentation_is_held_against_the_answers() -> None:

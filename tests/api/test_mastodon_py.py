@@ -1,0 +1,121 @@
+"""A real app: the client library Mastodon.py, as it comes from the package index, against a real server process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mastodon
+import pytest
+import requests
+
+from tests.support.process import Port, ServerProcess, command, serving, write_config
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[ServerProcess]:
+    """One server with ana and ben."""
+    port = Port()
+    config = write_config(tmp_path, "clinic", port.number, [])
+    for name in ("ana", "ben"):
+        command(config, "account", "create", name, "--email", f"{name}@clinic.example")
+    with serving(config, port.number) as server:
+        yield server
+    port.close()
+
+
+def app(server: ServerProcess, name: str) -> Any:
+    """The library, signed in with a token of the command line."""
+    token = command(server.config, "token", "create", name, "--scopes", "read write follow push").strip()
+    return connect(server, token)
+
+
+def connect(server: ServerProcess, token: str) -> Any:
+    """Straight to the server, whatever proxy the machine has."""
+    session = requests.Session()
+    session.trust_env = False
+    return mastodon.Mastodon(
+        access_token=token, api_base_url=f"http://127.0.0.1:{server.port}", request_timeout=20,
+        ratelimit_method="throw", session=session,
+    )  # fmt: skip
+
+
+def test_people_share_with_a_client_library(clinic: ServerProcess) -> None:
+    ana, ben = app(clinic, "ana"), app(clinic, "ben")
+    me = ana.me()
+    assert (me.acct, me.source.privacy, ana.account_verify_credentials().id) == ("ana", "public", me.id)
+    assert ana.instance_v2().configuration.statuses.max_characters == 140 and "fedishare" in ana.instance_v1().version
+    assert ana.retrieve_mastodon_version().startswith("4.5")
+
+    relationship = ben.account_follow(me.id)
+    assert relationship.following is True and ana.account_relationships(ben.me().id)[0].followed_by is True
+    said = ana.status_post("hello @ben #xray", spoiler_text="careful", idempotency_key="once", language="en")
+    assert ana.status_post("hello @ben #xray", spoiler_text="careful", idempotency_key="once").id == said.id
+    assert [s.id for s in ben.timeline_home()] == [said.id] == [s.id for s in ben.timeline_local()]
+    assert [s.id for s in ben.timeline_hashtag("xray")] == [said.id]
+
+    assert ben.status_favourite(said.id).favourites_count == 1
+    boost = ben.status_reblog(said.id)
+    assert boost.reblog.id == said.id and boost.reblog.reblogged is True
+    assert ben.status_unreblog(said.id).id == said.id
+    assert ben.status_bookmark(said.id).bookmarked is True and [s.id for s in ben.bookmarks()] == [said.id]
+    answer = ben.status_reply(said, "well seen")
+    assert answer.in_reply_to_id == said.id and [m.acct for m in answer.mentions] == ["ana"]
+    assert [s.id for s in ana.status_context(said.id).descendants] == [answer.id]
+    edited = ana.status_update(said.id, "hello again @ben")
+    assert edited.edited_at is not None and len(ana.status_history(said.id)) == 2
+    assert ana.status_source(said.id).text == "hello again @ben"
+
+    assert [n.type for n in ana.notifications()] == ["mention", "favourite", "follow"]
+    assert [n.type for n in ana.notifications(types=["follow"])] == ["follow"]
+    assert [n.type for n in ben.notifications(exclude_types=["mention"])] == []
+    ana.notifications_dismiss(ana.notifications()[0].id)
+    assert len(ana.notifications()) == 2
+
+    asked = ana.status_post("which?", poll=ana.make_poll(["a", "b"], expires_in=600))
+    voted = ben.poll_vote(asked.poll, 1)
+    assert voted.own_votes == [1] and [o.votes_count for o in ben.poll(voted).options] == [0, 1]
+    with pytest.raises(mastodon.MastodonAPIError, match="already voted"):
+        ben.poll_vote(asked.poll, 0)
+    with pytest.raises(mastodon.MastodonAPIError, match="1 character over the limit of 140"):
+        ana.status_post("x" * 141)
+
+    found = ben.search_v2("again")
+    assert [s.id for s in found.statuses] == [said.id] and found.accounts == []
+    assert ben.account_lookup("ana").id == me.id and ben.account_search("an")[0].id == me.id
+    assert ana.account_update_credentials(display_name="Ana Lee", locked=True).display_name == "Ana Lee"
+
+
+def test_a_client_library_walks_pages_and_meets_refusals(clinic: ServerProcess) -> None:
+    ana, ben = app(clinic, "ana"), app(clinic, "ben")
+    said = [ana.status_post(f"n{number}").id for number in range(7)]
+    first = ana.timeline_home(limit=3)
+    walked = [s.id for s in ana.fetch_remaining(first)]
+    assert walked == said[::-1]
+    newer = ana.fetch_previous(ana.fetch_next(first))
+    assert [s.id for s in newer] == [s.id for s in first]
+    ana.account_update_credentials(locked=True)
+    assert ben.account_follow(ana.me().id).requested is True
+    assert [a.acct for a in ana.follow_requests()] == ["ben"]
+    assert ana.follow_request_authorize(ben.me().id).followed_by is True
+    assert ben.account_statuses(ana.me().id, limit=2)[0].id == said[-1]
+    with pytest.raises(mastodon.MastodonNotFoundError):
+        ben.status_delete(said[0])
+    deleted = ana.status_delete(said[0])
+    assert deleted.text == "n0"
+    with pytest.raises(mastodon.MastodonNotFoundError):
+        ben.status(said[0])
+    ana.account_block(ben.me().id)
+    with pytest.raises(mastodon.MastodonAPIError):
+        ben.account_follow(ana.me().id)
+    preview = ana.session.post(
+        f"http://127.0.0.1:{clinic.port}/api/v1/fedishare/audience", json={"status": "hi"},
+        headers={"authorization": f"Bearer {ana.access_token}"}, timeout=20,
+    )  # fmt: skip
+    assert json.loads(preview.content)["everybody_here"] is True
+    with pytest.raises(mastodon.MastodonUnauthorizedError):
+        connect(clinic, "nobody").timeline_home()
