@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import FieldInfo, fields
 
 from fedishare.model.errors import ConfigError
 
@@ -37,6 +38,7 @@ class Report:
     def __init__(self) -> None:
         self._found: dict[str, str] = {}
         self._spoiled: set[str] = set()
+        self._fields: dict[type[Struct], dict[str, FieldInfo]] = {}
 
     def add(self, path: str, sentence: str) -> None:
         """Note a problem; a path keeps its first one."""
@@ -49,6 +51,13 @@ class Report:
     def ok(self, *paths: str) -> bool:
         """Whether nothing is wrong at these paths yet, so that a check of several of them makes sense."""
         return not any(path in self._found or path in self._spoiled for path in paths)
+
+    def fields_of(self, kind: type[Struct]) -> Mapping[str, FieldInfo]:
+        """The keys of a table. Found once for all tables of a kind: a file may have hundreds of partners."""
+        found = self._fields.get(kind)
+        if found is None:
+            found = self._fields[kind] = {item.name: item for item in fields(kind)}
+        return found
 
     @property
     def problems(self) -> tuple[tuple[str, str], ...]:
@@ -77,22 +86,22 @@ def read_table(
 
     ``private`` values are never repeated in a message; ``elsewhere`` says for a foreign key where it belongs.
     """
-    fields = {item.name: item for item in msgspec.structs.fields(kind)}
+    known = report.fields_of(kind)
     if not isinstance(raw, dict):
         report.add(path, f"expected a table, found {shown(raw, private=private)}")
         raw = None
     values: dict[str, Any] = {}
     for key, value in (raw or {}).items():
-        if key not in fields:
-            report.add(_join(path, key), unknown(key, fields, elsewhere))
+        if key not in known:
+            report.add(_join(path, key), unknown(key, known, elsewhere))
             continue
         try:
-            values[key] = msgspec.convert(value, fields[key].type)
+            values[key] = msgspec.convert(value, known[key].type)
         except msgspec.ValidationError as error:
-            where, sentence = _sentence(str(error), fields[key].type, value, private=private)
+            where, sentence = _sentence(str(error), known[key].type, value, private=private)
             report.add(_join(path, key) + where, sentence)
             report.spoil(_join(path, key))
-    for name, item in fields.items():
+    for name, item in known.items():
         if item.required and name not in values:
             if raw is not None:
                 report.add(_join(path, name), "is missing")
