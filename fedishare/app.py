@@ -15,8 +15,7 @@ from fedishare import __version__, operations
 from fedishare.activitypub import delivery, inbox, outbox, peers, resolver
 from fedishare.activitypub import routes as activitypub_routes
 from fedishare.activitypub.federation import Federation
-from fedishare.activitypub.keyring import Keyring
-from fedishare.activitypub.keys import generate_ed25519, generate_rsa
+from fedishare.activitypub.keyring import Keyring, new_keys
 from fedishare.api import media as media_api
 from fedishare.api import routes as api_routes
 from fedishare.api.http import Api
@@ -37,7 +36,6 @@ from fedishare.model.ids import Millis
 from fedishare.model.names import Names
 from fedishare.notices import CODEC
 from fedishare.services import accounts
-from fedishare.services.accounts import KeyPair
 from fedishare.services.site import Site
 from fedishare.store.db import Database, open_database
 from fedishare.store.migrate import migrate
@@ -63,12 +61,6 @@ def site_of(config: Config) -> Site:
         development=config.development,
         public_addressing=config.federation.public_addressing,
     )
-
-
-def new_keys() -> KeyPair:
-    """A fresh key pair for a local actor. RSA takes some 50 ms: call it outside transactions."""
-    rsa, ed25519 = generate_rsa(), generate_ed25519()
-    return KeyPair(rsa.pem(), rsa.public().pem(), ed25519.pem(), ed25519.public().multibase())
 
 
 @dataclass(frozen=True, slots=True)

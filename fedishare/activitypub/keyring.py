@@ -12,13 +12,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from fedishare.activitypub.keys import PrivateKey, PublicKey, load_multikey, load_private_pem, load_public_pem
+from fedishare.activitypub.keys import (
+    PrivateKey,
+    PublicKey,
+    generate_ed25519,
+    generate_rsa,
+    load_multikey,
+    load_private_pem,
+    load_public_pem,
+)
 from fedishare.activitypub.signatures import sign_cavage, sign_rfc9421
 from fedishare.model.activities import ActorChanged
 from fedishare.model.actors import ActorKey, ActorState
 from fedishare.model.errors import NotFound, SignatureError, SignatureReason
 from fedishare.model.ids import Domain, Id, Iri, Millis
 from fedishare.model.names import Names
+from fedishare.services.accounts import KeyPair
 from fedishare.store import actors, credentials
 from fedishare.store.db import Database, NoticesLost, Tx
 
@@ -134,6 +143,12 @@ class Keyring:
             if not self._keys_of.get(old.actor_id):
                 self._keys_of.pop(old.actor_id, None)
         return found
+
+
+def new_keys() -> KeyPair:
+    """A fresh key pair for a local actor. RSA takes some 50 ms: call it outside transactions."""
+    rsa, ed25519 = generate_rsa(), generate_ed25519()
+    return KeyPair(rsa.pem(), rsa.public().pem(), ed25519.pem(), ed25519.public().multibase())
 
 
 def parse_key(listed: ActorKey) -> PublicKey:

@@ -12,6 +12,7 @@ from fedishare.api.http import Api
 from fedishare.api.instance import InstanceInfo
 from fedishare.api.media import MediaApi
 from fedishare.api.oauth import OAuth
+from fedishare.api.registration import Registration
 from fedishare.api.statuses import Statuses
 from fedishare.api.streaming import Streaming
 from fedishare.api.timelines import Timelines
@@ -127,6 +128,7 @@ def _sign_in(api: Api, route: MakeRoute, limit: int) -> list[Route]:
     return [
         before("POST", "/api/v1/apps", found.register),
         before("GET", "/api/v1/apps/verify_credentials", found.verify_app),
+        before("POST", "/api/v1/accounts", Registration(api).create),
         before("GET", "/.well-known/oauth-authorization-server", found.metadata),
         before("GET", "/oauth/authorize", found.authorize),
         before("POST", "/oauth/authorize", found.decide),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import click
 
-from fedishare.app import new_keys, site_of
+from fedishare.activitypub.keyring import new_keys
+from fedishare.app import site_of
 from fedishare.cli.options import (
     ID,
     config_option,
@@ -189,6 +190,20 @@ def _change(config: Config, name: str, change: Callable[[Tx, Actor, str], None])
         return found
 
     return with_database(config, lambda database: database.write(write))
+
+
+@account.command("approve")
+@click.argument("name")
+@config_option
+def approve(config: Config, name: str) -> None:
+    """Let somebody in who signed up (registration.mode = "approval").
+
+    \b
+    Example:
+      fedishare account approve ana
+    """
+    found = _change(config, name, accounts.approve)
+    click.echo(f"@{found.handle} may come in.")
 
 
 @account.command("suspend")

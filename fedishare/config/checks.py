@@ -21,6 +21,7 @@ from fedishare.config.settings import (
     Listen,
     MetricsSettings,
     PostSettings,
+    RegistrationSettings,
     ServerSettings,
 )
 from fedishare.model.errors import BadInput
@@ -239,6 +240,16 @@ def check_posts(posts: PostSettings, report: Report, *, development: bool) -> Po
 def check_metrics(metrics: MetricsSettings, report: Report) -> None:
     """Figures are for the listed networks, never for everybody."""
     check_networks(metrics.allowed_networks, "metrics.allowed_networks", report, loopback=True)
+
+
+def check_registration(registration: RegistrationSettings, report: Report) -> None:
+    """Sign-up is only opened in a way that can be kept: there is nothing here yet that sends mail."""
+    if registration.mode != "closed" and registration.confirm_email and report.ok("registration.confirm_email"):
+        sentence = (
+            f'cannot be true with mode = "{registration.mode}": this version sends no mail; set it to false, and use '
+            '"approval" if somebody should look at each sign-up'
+        )
+        report.add("registration.confirm_email", sentence)
 
 
 def check_federation(federation: FederationSettings, base: Path, report: Report) -> FederationSettings:

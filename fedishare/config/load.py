@@ -15,6 +15,7 @@ from fedishare.config.checks import (
     check_federation,
     check_metrics,
     check_posts,
+    check_registration,
     check_server,
     is_development,
 )
@@ -111,6 +112,7 @@ def _config(raw: dict[str, Any], path: Path, environ: Mapping[str, str], report:
         report.add("secret_key", "there is none; `fedishare init` writes secrets.toml, or set FEDISHARE_SECRET_KEY")
     federation = check_federation(tables["federation"], base, report)
     check_metrics(tables["metrics"], report)
+    check_registration(tables["registration"], report)
     return Config(
         server=server,
         database=tables["database"],

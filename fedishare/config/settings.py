@@ -130,9 +130,9 @@ class RegistrationSettings(Section, frozen=True, kw_only=True):
             "decides. open: everybody who can reach the server."
         ),
     ] = "closed"
-    confirm_email: Annotated[bool, Meta(description="Whether somebody who signs up must prove the mail address.")] = (
-        True
-    )
+    confirm_email: Annotated[
+        bool, Meta(description="Whether who signs up must prove a mail address. No mail is sent yet: open wants false.")
+    ] = True
 
 
 class PostSettings(Section, frozen=True, kw_only=True):

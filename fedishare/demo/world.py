@@ -21,7 +21,8 @@ from typing import Any
 
 import click
 
-from fedishare.app import new_keys, opened_database, prepare_database, site_of
+from fedishare.activitypub.keyring import new_keys
+from fedishare.app import opened_database, prepare_database, site_of
 from fedishare.cli import cli
 from fedishare.config import Config, load, prepare, render
 from fedishare.demo.people import Person, Place

@@ -211,6 +211,16 @@ def suspend(tx: Tx, actor: Actor, by: str) -> None:
     partners.audit(tx, by, "account.suspend", str(actor.handle))
 
 
+def approve(tx: Tx, actor: Actor, by: str) -> None:
+    """Let somebody in who signed up. Raises `BadInput` when nothing waits for a decision."""
+    kept = credentials.get(tx, actor.id)
+    if kept is None or kept.approved:
+        raise BadInput(f"@{actor.handle} does not wait for a decision")
+    credentials.approve(tx, actor.id)
+    partners.audit(tx, by, "account.approve", str(actor.handle))
+    tx.notify(ActorChanged(actor.id))
+
+
 def restore(tx: Tx, actor: Actor, by: str) -> None:
     """Take a suspension back. Raises `BadInput` for deleted accounts."""
     if actor.state is ActorState.DELETED:

@@ -24,6 +24,7 @@ KEYS = sql("credential_keys", "SELECT rsa_private, ed25519_private FROM credenti
 SET_PASSWORD = sql("credential_set_password", "UPDATE credential SET password_hash = :password WHERE actor_id = :actor")
 SET_ROLE = sql("credential_set_role", "UPDATE credential SET role = :role WHERE actor_id = :actor")
 SET_SETTINGS = sql("credential_set_settings", "UPDATE credential SET settings = :settings WHERE actor_id = :actor")
+APPROVE = sql("credential_approve", "UPDATE credential SET approved = 1, confirmed_at = :now WHERE actor_id = :actor")
 FORGET = sql(
     "credential_forget",
     "UPDATE credential SET email = NULL, password_hash = NULL, settings = '{}' WHERE actor_id = :actor",
@@ -127,6 +128,11 @@ def set_role(tx: Tx, actor: Id, role: Role) -> None:
 def set_settings(tx: Tx, actor: Id, settings: str) -> None:
     """Replace the preferences (JSON)."""
     tx.run(SET_SETTINGS, actor=actor, settings=settings)
+
+
+def approve(tx: Tx, actor: Id) -> None:
+    """Let the account act."""
+    tx.run(APPROVE, actor=actor, now=tx.now)
 
 
 def forget(tx: Tx, actor: Id) -> None:

@@ -1,0 +1,89 @@
+"""Sign-up: where it is open, where somebody decides, and where it is closed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fedishare.config import load, write_initial
+from fedishare.model.errors import ConfigError
+from fedishare.services import accounts
+from tests.support.world import Org, World, new_world
+
+FORM = {
+    "username": "eva", "email": "eva@x.example", "password": "correct horse battery", "agreement": "true",
+    "locale": "en",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with new_world(tmp_path) as made:
+        yield made
+
+
+async def app_client(world: World, org: Org) -> httpx.AsyncClient:
+    client = await world.client(org, "")
+    del client.headers["authorization"]
+    body = {"client_name": "Pocket", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob", "scopes": "read write"}
+    app = (await client.post("/api/v1/apps", data=body)).json()
+    form = {"grant_type": "client_credentials", "scope": "read write"}
+    token = (await client.post("/oauth/token", data=form, auth=(app["client_id"], app["client_secret"]))).json()
+    client.headers["authorization"] = f"Bearer {token['access_token']}"
+    return client
+
+
+async def me(client: httpx.AsyncClient, token: dict[str, Any]) -> httpx.Response:
+    bearer = {"authorization": f"Bearer {token['access_token']}"}
+    return await client.get("/api/v1/accounts/verify_credentials", headers=bearer)
+
+
+async def test_where_it_is_open_the_token_works_at_once(world: World) -> None:
+    org = await world.org("open.localhost", registration={"mode": "open", "confirm_email": False})
+    client = await app_client(world, org)
+    made = await client.post("/api/v1/accounts", data=FORM)
+    assert made.status_code == 200, made.text
+    assert (await me(client, made.json())).json()["username"] == "eva"
+    for wrong in (
+        {"username": "eva", "email": "other@x.example"}, {"username": "no spaces"}, {"username": "admin"},
+        {"username": "uma", "password": "short"}, {"username": "uma", "email": "nobody"},
+        {"username": "uma", "email": ""},
+        {"username": "uma", "agreement": "false"}, {"username": "uma", "locale": "???"},
+    ):  # fmt: skip
+        refused = await client.post("/api/v1/accounts", data=FORM | wrong)
+        assert refused.status_code in (409, 422), (wrong, refused.text)
+    assert await org.by_handle("uma") is None
+    del client.headers["authorization"]
+    assert (await client.post("/api/v1/accounts", data=FORM)).status_code == 401
+
+
+async def test_where_somebody_decides_it_works_after_that(world: World) -> None:
+    org = await world.org("asks.localhost", registration={"mode": "approval", "confirm_email": False})
+    client = await app_client(world, org)
+    token = (await client.post("/api/v1/accounts", data=FORM)).json()
+    assert (await me(client, token)).status_code == 401
+    await org.write(accounts.approve, await org.by_handle("eva"), "test")
+    assert (await me(client, token)).status_code == 200
+
+
+async def test_closed_is_the_default(world: World) -> None:
+    org = await world.org("closed.localhost")
+    client = await app_client(world, org)
+    assert (await client.post("/api/v1/accounts", data=FORM)).status_code == 403
+    assert (await client.get("/api/v2/instance")).json()["registrations"]["enabled"] is False
+
+
+def test_a_promise_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    write_initial(tmp_path, "clinic.localhost:8000")
+    path = tmp_path / "instance.toml"
+    opened = '[registration]\nmode = "open"\nconfirm_email = false'
+    path.write_text(path.read_text().replace("[registration]", opened))
+    assert load(path, environ=os.environ).registration.mode == "open"
+    path.write_text(path.read_text().replace("confirm_email = false", "confirm_email = true"))
+    with pytest.raises(ConfigError, match="sends no mail"):
+        load(path, environ=os.environ)
