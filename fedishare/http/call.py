@@ -111,7 +111,7 @@ class Call:
         if self._body is not None:
             return self._body
         declared = self.headers.get("content-length", "")
-        if declared.isascii() and declared.isdigit() and int(declared) > limit:
+        if declared.isdecimal() and int(declared) > limit:
             raise TooLarge(f"the body has {declared} bytes; at most {limit} are taken")
         if not declared and "transfer-encoding" not in self.headers:
             self._body = b""  # RFC 9112, 6.3: without either there is none
@@ -148,7 +148,7 @@ class Call:
         A part has ``deadline`` seconds to arrive, and the whole as long as a slow line needs for ``limit`` bytes.
         """
         declared, size, more = self.headers.get("content-length", ""), 0, True
-        if declared.isascii() and declared.isdigit() and int(declared) > limit:
+        if declared.isdecimal() and int(declared) > limit:
             raise TooLarge(f"the body has {declared} bytes; at most {limit} are taken")
         end = asyncio.get_running_loop().time() + self.deadline + limit / SLOWEST_LINE
         while more and (declared or "transfer-encoding" in self.headers):
@@ -179,7 +179,7 @@ class Call:
     def _slow(self) -> bool:
         # Small bodies are there with the headers; waiting for them with a timer would cost more than reading them.
         declared = self.headers.get("content-length", "")
-        return not declared.isdigit() or int(declared) > 65536
+        return not declared.isdecimal() or int(declared) > 65536
 
 
 class Answer:

@@ -149,8 +149,7 @@ def unboost(tx: Tx, actor: Actor, ident: Id) -> Post:
 def take_back_boost(tx: Tx, actor: Actor, made: Post) -> None:
     """A local person takes back the boost ``made``, which is theirs."""
     post = posts.by_id(tx, made.boost_of_id) if made.boost_of_id is not None else None
-    bury(tx, made, actor.iri)
-    if post is None:
+    if not bury(tx, made, actor.iri) or post is None:
         return
     timelines.withdraw(tx, post.author_id, "reblog", actor.id, post.id)
     if not made.reach.is_local:

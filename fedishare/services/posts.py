@@ -222,7 +222,8 @@ def remove(tx: Tx, author: Actor, ident: Id) -> Post:
         raise NotFound("Record not found")
     mentioned = tuple(posts.mentioned_ids(tx, post.id))
     interested = _interested(tx, post)
-    bury(tx, post, author.iri)
+    if not bury(tx, post, author.iri):
+        raise NotFound("Record not found")
     if not post.reach.is_local:
         # spec: R84 — Delete goes to everybody the post went to, those that boosted or answered, and followers
         change = WithdrawPost(
@@ -240,8 +241,11 @@ def _interested(tx: Tx, post: Post) -> tuple[Id, ...]:
     return tuple(sorted(people - {post.author_id}))
 
 
-def bury(tx: Tx, post: Post, author_iri: Iri) -> None:
-    """Take a post out of the store for ever: tombstone, counts, home entries, its boosts."""
+def bury(tx: Tx, post: Post, author_iri: Iri) -> bool:
+    """Take a post out of the store for ever: tombstone, counts, home entries, its boosts. False when it is gone."""
+    tx.lock(f"post:{post.iri}")
+    if posts.by_id(tx, post.id) is None:
+        return False  # the same deletion, side by side, was first: it must not count twice
     # spec: R82 — a later Create or Update of that id does not bring it back
     tombstones.put(tx, post.iri, author_iri, post, posts.mentioned_ids(tx, post.id))
     for boost_id, booster in posts.boosts_of(tx, post.id):
@@ -258,6 +262,7 @@ def bury(tx: Tx, post: Post, author_iri: Iri) -> None:
     media.discard(tx, post)
     posts.delete(tx, post.id)
     tx.notify(PostRemoved(post.id, post.author_id, int(post.visibility)))
+    return True
 
 
 # What partners publish.
@@ -367,5 +372,4 @@ def receive_removal(tx: Tx, author_iri: Iri, iri: Iri) -> bool:
     author = actors.by_id(tx, post.author_id)
     if author is None or author.iri != author_iri:
         raise NotAllowed("only the author may delete a post")
-    bury(tx, post, author_iri)
-    return True
+    return bury(tx, post, author_iri)
