@@ -31,9 +31,6 @@ from fedishare.model.errors import ConfigError
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
-SWITCH_SECONDS = 0.0005
-"""How long the event loop may hold the interpreter while the store's thread waits for it. Each statement of SQLite
-gives the interpreter away and wants it back, so with Python's 5 ms a busy loop starves the writer (measured: 10 %)."""
 RESTART_PAUSE = 1.0
 """Seconds before a worker process that ended by itself is started anew."""
 Ready = Callable[[], None]
@@ -95,7 +92,6 @@ def _cannot_listen(config: Config, error: OSError) -> ConfigError:
 def serve(config: Config, sock: socket.socket, ready: Ready, *, until_eof: bool = False) -> None:
     """Run the instance on ``sock`` in this process until SIGTERM or SIGINT (or, with ``until_eof``, until standard
     input ends). Raises what opening the instance raises, before ``ready`` is called."""
-    sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn_config(config, _no_app)  # what is wrong with certificates is told before the instance is opened
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(config, sock, ready, until_eof=until_eof))
