@@ -14,7 +14,6 @@ from fedishare.text import URL_CHARACTERS
 
 MASTODON = "4.5.0"
 VERSION = f"{MASTODON} (compatible; fedishare {__version__})"
-SOURCE = "https://fedishare.example/"
 _SVG = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" fill="#dde3ea"/>'
     b'<circle cx="32" cy="24" r="11" fill="#8a99a8"/>'
@@ -69,7 +68,7 @@ class InstanceInfo:
                 "domain": names.domain,
                 "title": names.domain,
                 "version": VERSION,
-                "source_url": SOURCE,
+                "source_url": f"{names.origin}/about",
                 "description": "Short updates within the organization and with its partners.",
                 "usage": {"users": {"active_month": 0}},
                 "thumbnail": {"url": image, "blurhash": None, "versions": {}},
