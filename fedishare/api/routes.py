@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from fedishare.api.accounts import Accounts
 from fedishare.api.files import Files
@@ -15,37 +13,17 @@ from fedishare.api.oauth import OAuth
 from fedishare.api.registration import Registration
 from fedishare.api.statuses import Statuses
 from fedishare.api.streaming import Streaming
+from fedishare.api.table import OWN, SEEN, Table
 from fedishare.api.timelines import Timelines
-from fedishare.http.routes import Access, Audience, Handler, Rate, Route, SocketRoute
+from fedishare.http.routes import Access, Handler, Rate, Route, SocketRoute
 from fedishare.store import relations
 from fedishare.store.interactions import Kind
 
 
-class MakeRoute(Protocol):
-    """A line of the table: method, path, scope, handler, and what decides about what is shown."""
-
-    def __call__(self, method: str, path: str, scope: str, handler: Handler, audience: Audience = ..., /) -> Route: ...
-
-
-SEEN, OWN = Audience.CAN_SEE, Audience.OWN
-
-
 def routes(api: Api, streaming: Streaming) -> list[Route]:
     """The routes of the client API."""
-    limit = api.instance.config.limits.api_bytes
-
-    def route(method: str, path: str, scope: str, handler: Handler, audience: Audience = SEEN) -> Route:
-        return Route(
-            method=method, path=path, handler=handler, access=Access.TOKEN, scopes=(scope,), rate=Rate.API,
-            max_body=limit, audience=audience,
-        )  # fmt: skip
-
-    def described(path: str, handler: Handler) -> Route:
-        return Route(
-            method="GET", path=path, handler=handler, access=Access.APP, scopes=(), rate=Rate.PUBLIC, max_body=0,
-            audience=Audience.METADATA,
-        )  # fmt: skip
-
+    table = Table(api.instance.config.limits.api_bytes)
+    route, described = table.line, table.described
     info = InstanceInfo(api)
     return [
         described("/api/v1/instance", info.v1),
@@ -55,11 +33,11 @@ def routes(api: Api, streaming: Streaming) -> list[Route]:
         route("GET", "/api/v1/custom_emojis", "read", info.nothing, OWN),
         route("GET", "/api/v1/announcements", "read", info.nothing, OWN),
         route("GET", "/api/v1/markers", "read:statuses", info.no_markers, OWN),
-        *_sign_in(api, route, limit),
-        *_statuses(api, route),
-        *_accounts(api, route),
-        *_timelines(api, route),
-        *_streams(streaming, described),
+        *_sign_in(api, table),
+        *_statuses(api, table),
+        *_accounts(api, table),
+        *_timelines(api, table),
+        *_streams(streaming, table),
         *_media(api),
     ]
 
@@ -102,7 +80,7 @@ def sockets(streaming: Streaming) -> list[SocketRoute]:
     ]  # fmt: skip
 
 
-def _streams(streaming: Streaming, described: Callable[[str, Handler], Route]) -> list[Route]:
+def _streams(streaming: Streaming, table: Table) -> list[Route]:
     scopes = {"user": "read:statuses", "user:notification": "read:notifications"}
     names = ("user", "user:notification", "public", "public:local", "public:remote", "hashtag", "hashtag:local")
     at = "/api/v1/streaming/"
@@ -113,18 +91,13 @@ def _streams(streaming: Streaming, described: Callable[[str, Handler], Route]) -
         )
         for name in names
     ]  # fmt: skip
-    return [*found, described("/api/v1/streaming/health", streaming.health)]
+    return [*found, table.described("/api/v1/streaming/health", streaming.health)]
 
 
-def _sign_in(api: Api, route: MakeRoute, limit: int) -> list[Route]:
+def _sign_in(api: Api, table: Table) -> list[Route]:
     found = OAuth(api)
 
-    def before(method: str, path: str, handler: Handler) -> Route:
-        return Route(
-            method=method, path=path, handler=handler, access=Access.APP, scopes=(), rate=Rate.PUBLIC,
-            max_body=0 if method == "GET" else limit, audience=Audience.METADATA,
-        )  # fmt: skip
-
+    before = table.before
     return [
         before("POST", "/api/v1/apps", found.register),
         before("GET", "/api/v1/apps/verify_credentials", found.verify_app),
@@ -134,11 +107,12 @@ def _sign_in(api: Api, route: MakeRoute, limit: int) -> list[Route]:
         before("POST", "/oauth/authorize", found.decide),
         before("POST", "/oauth/token", found.token),
         before("POST", "/oauth/revoke", found.revoke),
-        route("GET", "/oauth/userinfo", "profile", found.userinfo, OWN),
+        table.line("GET", "/oauth/userinfo", "profile", found.userinfo, OWN),
     ]
 
 
-def _statuses(api: Api, route: MakeRoute) -> list[Route]:
+def _statuses(api: Api, table: Table) -> list[Route]:
+    route = table.line
     found = Statuses(api)
     at = "/api/v1/statuses/{id}"
     changes = {
@@ -173,7 +147,8 @@ def _statuses(api: Api, route: MakeRoute) -> list[Route]:
     ]
 
 
-def _accounts(api: Api, route: MakeRoute) -> list[Route]:
+def _accounts(api: Api, table: Table) -> list[Route]:
+    route = table.line
     found = Accounts(api)
     at = "/api/v1/accounts/{id}"
     changes = {
@@ -220,7 +195,8 @@ def _accounts(api: Api, route: MakeRoute) -> list[Route]:
     ]
 
 
-def _timelines(api: Api, route: MakeRoute) -> list[Route]:
+def _timelines(api: Api, table: Table) -> list[Route]:
+    route = table.line
     found = Timelines(api)
     notes = "/api/v1/notifications"
     return [

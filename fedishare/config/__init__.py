@@ -5,15 +5,14 @@ before the first start; `write_initial` is what ``fedishare init`` writes. Secre
 environment, never from instance.toml.
 """
 
+from fedishare.config.described import Setting, all_settings
 from fedishare.config.initial import Initial, render, write_initial
 from fedishare.config.load import load, parse, partners_from, prepare
 from fedishare.config.secrets import Secrets
 from fedishare.config.settings import (
-    Config,
     DatabaseSettings,
     FederationSettings,
     Limits,
-    Listen,
     LogSettings,
     MediaSettings,
     MetricsSettings,
@@ -21,10 +20,9 @@ from fedishare.config.settings import (
     PostSettings,
     RegistrationSettings,
     ServerSettings,
-    Setting,
     WebSettings,
-    all_settings,
 )
+from fedishare.config.values import Config, Listen
 
 __all__ = [
     "Config",

@@ -18,12 +18,12 @@ from fedishare.config.secrets import Secrets
 from fedishare.config.settings import (
     DatabaseSettings,
     FederationSettings,
-    Listen,
     MetricsSettings,
     PostSettings,
     RegistrationSettings,
     ServerSettings,
 )
+from fedishare.config.values import Listen
 from fedishare.model.errors import BadInput
 from fedishare.model.ids import Domain, host_of, parse_domain
 from fedishare.model.partners import is_loopback_host, network_problem

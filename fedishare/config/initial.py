@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fedishare.config.described import Setting, settings_of
 from fedishare.config.load import parse
 from fedishare.config.secrets import write_secrets
-from fedishare.config.settings import SECTIONS, PartnerEntry, Section, Setting, settings_of
+from fedishare.config.settings import SECTIONS, PartnerEntry, Section
 from fedishare.model.errors import ConfigError
 from fedishare.model.partners import is_loopback_host
 

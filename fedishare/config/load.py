@@ -21,8 +21,9 @@ from fedishare.config.checks import (
 )
 from fedishare.config.reading import Report, read_table, shown, unknown
 from fedishare.config.secrets import NAMES, read_secrets, write_secrets
-from fedishare.config.settings import SECTIONS, Config, FederationSettings, PartnerEntry, Section
+from fedishare.config.settings import SECTIONS, FederationSettings, PartnerEntry, Section
 from fedishare.config.terms import check_partners
+from fedishare.config.values import Config
 from fedishare.model.errors import ConfigError
 from fedishare.model.partners import Partner
 

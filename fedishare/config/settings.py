@@ -7,18 +7,12 @@ the documentation are all made from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-import msgspec
-from msgspec import NODEFAULT, Meta, Struct
+from msgspec import Meta, Struct
 
-from fedishare.config.secrets import Secrets
-from fedishare.model.errors import ConfigError
 from fedishare.model.ids import Domain
-from fedishare.model.partners import Partner
 from fedishare.model.posts import LOCAL, PARTNERS, Reach, Visibility
 
 KIB, MIB = 1024, 1024 * 1024
@@ -381,118 +375,3 @@ SECTIONS: Mapping[str, type[Section]] = MappingProxyType(
     }
 )
 """The tables of instance.toml, in the order in which they are written. `PartnerEntry` is [[federation.partners]]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where the server listens. ``host`` is an address without brackets, or localhost."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """One instance's configuration: the tables as they stand in the file, normalised, and what follows from them."""
-
-    server: ServerSettings
-    database: DatabaseSettings
-    media: MediaSettings
-    registration: RegistrationSettings
-    posts: PostSettings
-    web: WebSettings
-    federation: FederationSettings
-    limits: Limits
-    log: LogSettings
-    metrics: MetricsSettings
-    path: Path
-    """The file itself, absolute."""
-    domain: Domain
-    """The domain of handles."""
-    host: Domain
-    """The host (and port, in development) of the origin, where ids live."""
-    origin: str
-    """``scheme://host[:port]`` without a slash at the end."""
-    listen: Listen
-    database_url: str = field(repr=False)
-    """Ready to open: absolute path, password filled in. Not for logs."""
-    partners: tuple[Partner, ...]
-    secrets: Secrets
-
-    @property
-    def base_path(self) -> Path:
-        """The folder of the file, to which its paths are relative."""
-        return self.path.parent
-
-    @property
-    def secrets_path(self) -> Path:
-        """Where the secrets file is, or would be."""
-        return self.base_path / "secrets.toml"
-
-    @property
-    def media_path(self) -> Path:
-        """The folder of media files, absolute."""
-        return self.base_path / self.media.path
-
-    @property
-    def development(self) -> bool:
-        """Whether http and ports on loopback hosts are let through."""
-        return self.server.development
-
-    @property
-    def own_hosts(self) -> frozenset[Domain]:
-        """The names that are this instance itself."""
-        return frozenset({self.domain, self.host})
-
-    @property
-    def secret_key(self) -> bytes:
-        """The key for what this instance signs or hashes for itself. Raises `ConfigError` before `prepare` made one."""
-        if self.secrets.secret_key is None:
-            raise ConfigError("there is no secret key yet; `fedishare init` or `fedishare serve` writes one")
-        return self.secrets.secret_key.encode()
-
-    @property
-    def proxy_url(self) -> str | None:
-        """``federation.proxy`` with its credentials filled in. Not for logs."""
-        proxy, credentials = self.federation.proxy, self.secrets.proxy_credentials
-        return proxy.replace("://", f"://{credentials}@", 1) if proxy and credentials else proxy
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One key, for documentation. ``default`` is None when there is none (or none is needed)."""
-
-    path: str
-    description: str
-    default: object
-    required: bool
-    example: object
-
-
-def all_settings() -> tuple[Setting, ...]:
-    """Every key of instance.toml; the partners' are written ``federation.partners[].domain``."""
-    found = []
-    for name, section in SECTIONS.items():
-        found += [setting for setting in settings_of(section, name) if setting.path != "federation.partners"]
-    return (*found, *settings_of(PartnerEntry, "federation.partners[]"))
-
-
-def settings_of(section: type[Section], path: str) -> tuple[Setting, ...]:
-    """The keys of one table."""
-    return tuple(_setting(item, path) for item in msgspec.structs.fields(section))
-
-
-def _setting(item: msgspec.structs.FieldInfo, path: str) -> Setting:
-    meta = _meta(item.type)
-    default = None if item.default is NODEFAULT else item.default
-    example = meta.examples[0] if meta.examples else default
-    return Setting(f"{path}.{item.name}", meta.description or "", default, item.required, example)
-
-
-def _meta(kind: Any) -> Meta:
-    """The outermost description of a type."""
-    if get_origin(kind) is Annotated:
-        for note in get_args(kind)[1:]:
-            if isinstance(note, Meta) and note.description:
-                return note
-    return Meta()

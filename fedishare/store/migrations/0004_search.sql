@@ -1,0 +1,1 @@
+-- Full-text search: what is searched in, and what still has to be taken in.

@@ -1,0 +1,1 @@
+-- Lists of people, hashtags that people follow and those that they show on their profiles.

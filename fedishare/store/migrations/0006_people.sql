@@ -1,0 +1,1 @@
+-- What people note about each other, whom they recommend, and the domains that they do not want to see.

@@ -1,0 +1,1 @@
+-- Filters, conversations, and what people accept notifications about.

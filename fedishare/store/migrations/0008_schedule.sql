@@ -1,0 +1,1 @@
+-- Posts for later, and previews of links.

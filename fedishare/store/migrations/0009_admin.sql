@@ -1,0 +1,1 @@
+-- What moderators keep: e-mail and address blocks, emojis, announcements, rules.

@@ -1,0 +1,1 @@
+-- Quotes: what they show, and the consent of those who are quoted.
