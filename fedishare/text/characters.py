@@ -44,7 +44,7 @@ def count_graphemes(text: str) -> int:
     """
     if text.isascii() or _SIMPLE.fullmatch(text):
         return len(text)
-    clusters = _CLUSTERS.findall(text)
+    clusters = _CLUSTERS.findall(text, concurrent=False)
     if len(text) - len(clusters) < MAX_CLUSTER:
         return len(clusters)
     return sum(-(-len(cluster) // MAX_CLUSTER) for cluster in clusters)
@@ -60,7 +60,7 @@ def excerpt(text: str, n: int) -> str:
     line = _WHITESPACE.sub(" ", clean_text(text)).strip()
     if len(line) <= n:
         return line
-    clusters = _CLUSTERS.findall(line[: (n + 1) * MAX_CLUSTER])
+    clusters = _CLUSTERS.findall(line[: (n + 1) * MAX_CLUSTER], concurrent=False)
     if len(clusters) <= n and sum(map(len, clusters)) == len(line):
         return line
     head = "".join(clusters[: n - 1])

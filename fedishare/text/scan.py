@@ -19,6 +19,8 @@ from fedishare.text.characters import normalise_hashtag
 MAX_HASHTAG = 100
 MAX_NAME = 64
 
+# concurrent=False below: else `regex` hands the interpreter's lock to another thread and back for each match, which costs
+# many times what the match does.
 _CANDIDATE = re.compile("[@#＃:]|[hH][tT][tT][pP][sS]?://")
 # Up to whitespace, quotes, brackets that URLs never hold raw, CJK punctuation, and invisible or bidi controls.
 _LINK = regex.compile(
@@ -156,7 +158,7 @@ def scan(text: str, *, development: bool = False) -> Scan:
 
 
 def _mention(text: str, start: int, development: bool) -> tuple[Mention | None, int]:
-    match = _MENTION.match(text, start)
+    match = _MENTION.match(text, start, concurrent=False)
     if match is None:
         return None, start + 1
     name, host, end = match[1], match[2], match.end()
@@ -174,7 +176,7 @@ def _mention(text: str, start: int, development: bool) -> tuple[Mention | None, 
 
 
 def _hashtag(text: str, start: int) -> tuple[Hashtag | None, int]:
-    match = _HASHTAG.match(text, start)
+    match = _HASHTAG.match(text, start, concurrent=False)
     if match is None:
         return None, start + 1
     name = match[1]
@@ -184,21 +186,21 @@ def _hashtag(text: str, start: int) -> tuple[Hashtag | None, int]:
 
 
 def _shortcode(text: str, start: int) -> tuple[Shortcode | None, int]:
-    match = _SHORTCODE.match(text, start)
+    match = _SHORTCODE.match(text, start, concurrent=False)
     if match is None:
         return None, start + 1
     return Shortcode(start, match.end(), match[1]), match.end()
 
 
 def _link(text: str, start: int) -> tuple[Link | None, int]:
-    match = _LINK.match(text, start)
+    match = _LINK.match(text, start, concurrent=False)
     if match is None:
         return None, start + 1
     rest = _without_trailing(match[1])
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     end = match.start(1) + len(rest)
     # A name before the host (https://bank.example@evil.example) is made to mislead: such text stays text.
-    if end - start > MAX_IRI or not _AUTHORITY.fullmatch(authority):
+    if end - start > MAX_IRI or not _AUTHORITY.fullmatch(authority, concurrent=False):
         return None, match.end()
     return Link(start, end, text[start:end]), end
 
