@@ -19,8 +19,8 @@ from fedishare.text.characters import normalise_hashtag
 MAX_HASHTAG = 100
 MAX_NAME = 64
 
-# concurrent=False below: else `regex` hands the interpreter's lock to another thread and back for each match, which costs
-# many times what the match does.
+# concurrent=False below: else `regex` hands the interpreter's lock to another thread and back for each match, which
+# costs many times what the match does.
 _CANDIDATE = re.compile("[@#＃:]|[hH][tT][tT][pP][sS]?://")
 # Up to whitespace, quotes, brackets that URLs never hold raw, CJK punctuation, and invisible or bidi controls.
 _LINK = regex.compile(
