@@ -146,7 +146,7 @@ def note(
         "to": list(to),
         "cc": list(cc),
         "url": post.url or names.post_page(name, number),
-        "sensitive": content.sensitive,
+        "sensitive": content.sensitive or (author.sensitized and bool(content.attachments)),
         "tag": _tags(content, names),
         "attachment": [_attachment(each) for each in content.attachments],
         # spec: R92 — collections with totalItems

@@ -230,9 +230,10 @@ class Renderer:
         if content.title:
             link = f'<a href="{_attribute(post.url)}" rel="nofollow noopener">{_text(content.title)}</a>'
             html = f"<p><strong>{link}</strong></p>{html}"
+        hidden = content.sensitive or (author.sensitized and bool(content.attachments))
         body = entities.StatusBody(
             id=str(post.id), created_at=entities.instant(post.published), in_reply_to_id=_ident(post.in_reply_to_id),
-            in_reply_to_account_id=_ident(post.in_reply_to_account_id), sensitive=content.sensitive,
+            in_reply_to_account_id=_ident(post.in_reply_to_account_id), sensitive=hidden,
             spoiler_text=content.summary, visibility=post.visibility.word, language=content.language, uri=post.iri,
             url=post.url, replies_count=post.replies_count, reblogs_count=post.boosts_count,
             favourites_count=post.favourites_count, quotes_count=0, edited_at=entities.time_text(post.edited_at),

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from fedishare.http.call import Answer, Call
 from fedishare.http.socket import SocketHandler
+from fedishare.model.scopes import coarser_scope
 
 Handler = Callable[[Call], Awaitable[Answer]]
 
@@ -52,6 +53,8 @@ class Audience(StrEnum):
     """Only what belongs to the viewer."""
     CAN_SEE = "can-see"
     """Posts and people, through the one audience decision."""
+    ROLE = "role"
+    """What the viewer's role is there for: people, reports and partners as moderators see them."""
     NOTHING = "nothing"
     """It shows nothing; it takes something in."""
 
@@ -108,7 +111,7 @@ class SocketRoute:
 def scope_allows(granted: frozenset[str], wanted: tuple[str, ...]) -> bool:
     """Whether a token's scopes include one of those that a route wants."""
     for scope in wanted:
-        if scope in granted or scope.partition(":")[0] in granted:
+        if scope in granted or coarser_scope(scope) in granted:
             return True
         if "follow" in granted and scope in FOLLOW_SCOPES:
             return True

@@ -24,7 +24,7 @@ class ActorKind(StrEnum):
 
 
 class ActorState(IntEnum):
-    """What moderation or deletion did to an actor. Anything but ACTIVE cannot act."""
+    """What moderation or deletion did to an actor. LIMITED is shown to its followers; the last two cannot act."""
 
     ACTIVE = 0
     LIMITED = 1
@@ -141,6 +141,10 @@ class Actor:
     last_post_at: Millis | None = None
     rev: int = 0
     """Grows with each change that shows, so that rendered fragments can be kept by (id, rev)."""
+    sensitized: bool = False
+    """Everything that it attaches counts as sensitive."""
+    limited: bool = False
+    """Whether it is LIMITED, or is again when its suspension is taken back."""
 
     @property
     def is_local(self) -> bool:

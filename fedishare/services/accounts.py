@@ -20,7 +20,7 @@ from fedishare.services.site import Site, federate
 from fedishare.store import actors, credentials, partners, posts, relations
 from fedishare.store.db import Tx
 
-SCOPES = ("read", "write", "follow", "push", "profile")
+SCOPES = ("read", "write", "follow", "push", "profile", "admin:read", "admin:write")
 """The top-level scopes; each has finer ones (``read:statuses``), which are accepted too."""
 
 RESERVED = frozenset(
@@ -225,7 +225,7 @@ def restore(tx: Tx, actor: Actor, by: str) -> None:
     """Take a suspension back. Raises `BadInput` for deleted accounts."""
     if actor.state is ActorState.DELETED:
         raise BadInput(f"@{actor.handle} is deleted; that cannot be taken back")
-    actors.set_state(tx, actor.id, ActorState.ACTIVE)
+    actors.set_state(tx, actor.id, ActorState.LIMITED if actor.limited else ActorState.ACTIVE)
     partners.audit(tx, by, "account.restore", str(actor.handle))
 
 

@@ -14,6 +14,7 @@ from fedishare.model.activities import TokenRevoked
 from fedishare.model.actors import Actor, ActorState
 from fedishare.model.errors import BadInput, FedishareError
 from fedishare.model.ids import Handle, Id, Millis
+from fedishare.model.scopes import coarser_scope
 from fedishare.services import accounts
 from fedishare.store import actors, credentials, oauth, partners
 from fedishare.store.db import Tx
@@ -119,7 +120,7 @@ def _narrowed(app: App, wanted: str) -> str:
     except BadInput as error:
         raise OAuthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.") from error
     own = app.scopes.split()
-    if any(scope not in own and scope.partition(":")[0] not in own for scope in scopes):
+    if any(scope not in own and coarser_scope(scope) not in own for scope in scopes):
         raise OAuthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.")
     return " ".join(scopes)
 
@@ -131,7 +132,7 @@ def find_person(tx: Tx, name: str) -> tuple[Actor, str | None] | None:
     if actor is None or not actor.is_local or actor.state >= ActorState.SUSPENDED:
         return None
     kept = credentials.get(tx, actor.id)
-    return (actor, kept.password_hash) if kept is not None and kept.approved else None
+    return (actor, kept.password_hash) if kept is not None and kept.approved and not kept.disabled else None
 
 
 def begin_session(tx: Tx, actor: Id) -> str:

@@ -17,8 +17,8 @@ INSTANCE_ACTOR = "instance.actor"
 
 COLUMNS = """a.id, a.iri, a.name, a.domain, a.host, a.kind, a.state, a.profile, a.inbox, a.outbox, a.followers,
   a.following, a.shared_inbox, a.url, a.created_at, a.fetched_at, a.followers_count, a.following_count,
-  a.posts_count, a.last_post_at, a.rev"""
-WIDTH = 21
+  a.posts_count, a.last_post_at, a.rev, a.sensitized, a.limited"""
+WIDTH = 23
 
 BY_ID = sql("actor_by_id", f"SELECT {COLUMNS} FROM actor a WHERE a.id = :id")
 BY_IDS = sql("actors_by_ids", f"SELECT {COLUMNS} FROM actor a WHERE a.id IN :ids[]")
@@ -38,22 +38,28 @@ SEARCH = sql(
 INSERT = sql(
     "actor_insert",
     """INSERT INTO actor (id, iri, iri_hash, name, name_key, domain, host, kind, state, profile, inbox, outbox,
-        followers, following, shared_inbox, url, created_at, fetched_at)
+        followers, following, shared_inbox, url, created_at, fetched_at, discoverable)
        VALUES (:id, :iri, :hash, :name, :name_key, :domain, :host, :kind, 0, :profile, :inbox, :outbox, :followers,
-        :following, :shared_inbox, :url, :created_at, :fetched_at)""",
+        :following, :shared_inbox, :url, :created_at, :fetched_at, :discoverable)""",
 )
 UPDATE = sql(
     "actor_update",
     """UPDATE actor SET name = :name, name_key = :name_key, domain = :domain, kind = :kind, profile = :profile,
         inbox = :inbox, outbox = :outbox, followers = :followers, following = :following,
-        shared_inbox = :shared_inbox, url = :url, fetched_at = :fetched_at, rev = rev + 1
+        shared_inbox = :shared_inbox, url = :url, fetched_at = :fetched_at, discoverable = :discoverable,
+        rev = rev + 1
        WHERE id = :id""",
 )
 SET_PROFILE = sql(
     "actor_set_profile",
-    "UPDATE actor SET profile = :profile, kind = :kind, fetched_at = :now, rev = rev + 1 WHERE id = :id",
+    """UPDATE actor SET profile = :profile, kind = :kind, fetched_at = :now, discoverable = :discoverable, rev = rev + 1
+       WHERE id = :id""",
 )
 SET_STATE = sql("actor_set_state", "UPDATE actor SET state = :state, rev = rev + 1 WHERE id = :id")
+SET_LIMITED = sql("actor_set_limited", "UPDATE actor SET limited = :limited WHERE id = :id")
+SET_SENSITIZED = sql(
+    "actor_set_sensitized", "UPDATE actor SET sensitized = :sensitized, rev = rev + 1 WHERE id = :id"
+)
 FORGET_INBOX = sql(
     "actor_forget_shared_inbox",
     "UPDATE actor SET shared_inbox = NULL WHERE host = :host AND shared_inbox = :inbox",
@@ -101,11 +107,12 @@ _encode = msgspec.json.Encoder().encode
 def from_row(row: Row) -> Actor:
     """An Actor from `COLUMNS`."""
     (ident, iri, name, domain, host, kind, state, profile, inbox, outbox, followers, following, shared, url,
-     created, fetched, n_followers, n_following, n_posts, last_post, rev) = row[:WIDTH]  # fmt: skip
+     created, fetched, n_followers, n_following, n_posts, last_post, rev, sensitized,
+     limited) = row[:WIDTH]  # fmt: skip
     return Actor(
         ident, iri, name, domain, host, ActorKind(kind), ActorState(state), _profile_in.decode(profile),
         Endpoints(inbox, outbox, followers, following, shared), url, created, fetched, n_followers, n_following,
-        n_posts, last_post, rev,
+        n_posts, last_post, rev, bool(sensitized), bool(limited),
     )  # fmt: skip
 
 
@@ -207,6 +214,7 @@ def put_remote(tx: Tx, remote: RemoteActor, domain: Domain) -> Actor:
         _release_name(tx, remote.name, domain, remote.iri)
         tx.run(UPDATE, id=ident, name=remote.name, name_key=remote.name.lower(), domain=domain, kind=remote.kind.value,
                profile=_encode(remote.profile).decode(), url=remote.url, fetched_at=tx.now,
+               discoverable=int(remote.profile.discoverable),
                **_endpoint_columns(remote.endpoints))  # fmt: skip
     put_keys(tx, ident, remote.keys)
     tx.notify(ActorChanged(ident))
@@ -229,6 +237,7 @@ def _insert(tx: Tx, ident: Id, iri: Iri, name: str, domain: Domain | None, host:
             profile: Profile, endpoints: Endpoints, url: str) -> None:  # fmt: skip
     tx.run(INSERT, id=ident, iri=iri, hash=iri_hash(iri), name=name, name_key=name.lower(), domain=domain, host=host,
            kind=kind.value, profile=_encode(profile).decode(), url=url, created_at=tx.now, fetched_at=tx.now,
+           discoverable=int(profile.discoverable),
            **_endpoint_columns(endpoints))  # fmt: skip
 
 
@@ -244,13 +253,27 @@ def _endpoint_columns(endpoints: Endpoints) -> dict[str, Any]:
 
 def set_profile(tx: Tx, ident: Id, kind: ActorKind, profile: Profile) -> None:
     """Replace what a local actor says about itself."""
-    tx.run(SET_PROFILE, id=ident, kind=kind.value, profile=_encode(profile).decode(), now=tx.now)
+    tx.run(
+        SET_PROFILE, id=ident, kind=kind.value, profile=_encode(profile).decode(), now=tx.now,
+        discoverable=int(profile.discoverable),
+    )  # fmt: skip
     tx.notify(ActorChanged(ident))
 
 
 def set_state(tx: Tx, ident: Id, state: ActorState) -> None:
     """Suspend, limit, delete or restore."""
     tx.run(SET_STATE, id=ident, state=int(state))
+    tx.notify(ActorChanged(ident))
+
+
+def set_limited(tx: Tx, ident: Id, limited: bool) -> None:
+    """Note that an actor is limited, also while it is suspended; `set_state` makes it so."""
+    tx.run(SET_LIMITED, id=ident, limited=int(limited))
+
+
+def set_sensitized(tx: Tx, ident: Id, sensitized: bool) -> None:
+    """Whether everything that an actor attaches counts as sensitive."""
+    tx.run(SET_SENSITIZED, id=ident, sensitized=int(sensitized))
     tx.notify(ActorChanged(ident))
 
 

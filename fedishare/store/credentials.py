@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedishare.model.actors import ActorState, Role, Viewer
+from fedishare.model.emails import email_hash
 from fedishare.model.ids import Id, Millis
 from fedishare.store.db import Tx, sql
 
 PUT = sql(
     "credential_insert",
-    """INSERT INTO credential (actor_id, email, password_hash, role, rsa_private, ed25519_private, approved,
-        confirmed_at)
-       VALUES (:actor, :email, :password, :role, :rsa, :ed25519, :approved, :confirmed)""",
+    """INSERT INTO credential (actor_id, email, email_hash, password_hash, role, rsa_private, ed25519_private,
+        approved, confirmed_at)
+       VALUES (:actor, :email, :email_hash, :password, :role, :rsa, :ed25519, :approved, :confirmed)""",
 )
 GET = sql(
     "credential_get",
-    """SELECT actor_id, email, password_hash, role, settings, approved, confirmed_at, last_seen_at
+    """SELECT actor_id, email, password_hash, role, settings, approved, confirmed_at, last_seen_at, disabled
        FROM credential WHERE actor_id = :actor""",
 )
 BY_EMAIL = sql("credential_by_email", "SELECT actor_id FROM credential WHERE lower(email) = lower(:email)")
@@ -24,10 +25,12 @@ KEYS = sql("credential_keys", "SELECT rsa_private, ed25519_private FROM credenti
 SET_PASSWORD = sql("credential_set_password", "UPDATE credential SET password_hash = :password WHERE actor_id = :actor")
 SET_ROLE = sql("credential_set_role", "UPDATE credential SET role = :role WHERE actor_id = :actor")
 SET_SETTINGS = sql("credential_set_settings", "UPDATE credential SET settings = :settings WHERE actor_id = :actor")
+SET_DISABLED = sql("credential_set_disabled", "UPDATE credential SET disabled = :disabled WHERE actor_id = :actor")
 APPROVE = sql("credential_approve", "UPDATE credential SET approved = 1, confirmed_at = :now WHERE actor_id = :actor")
 FORGET = sql(
     "credential_forget",
-    "UPDATE credential SET email = NULL, password_hash = NULL, settings = '{}' WHERE actor_id = :actor",
+    """UPDATE credential SET email = NULL, email_hash = NULL, password_hash = NULL, settings = '{}', reason = NULL,
+        locale = NULL, app_id = NULL WHERE actor_id = :actor""",
 )
 SEEN = sql("credential_seen", "UPDATE credential SET last_seen_at = :now WHERE actor_id = :actor")
 PUT_TOKEN = sql(
@@ -41,7 +44,7 @@ VIEWER = sql(
        FROM token t JOIN actor a ON a.id = t.actor_id JOIN credential c ON c.actor_id = a.id
        LEFT JOIN app p ON p.id = t.app_id
        WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
-         AND c.approved = 1""",
+         AND c.approved = 1 AND c.disabled = 0""",
 )
 TOKENS = sql(
     "token_list",
@@ -68,6 +71,7 @@ class Credential:
     approved: bool
     confirmed_at: Millis | None
     last_seen_at: Millis | None
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,9 @@ def put(
     ed25519_private: str, approved: bool = True, confirmed_at: Millis | None = None,
 ) -> None:  # fmt: skip
     """Add the credential of a local actor."""
+    hashed = email_hash(email) if email else None
     tx.run(
-        PUT, actor=actor, email=email, password=password_hash, role=role.value, rsa=rsa_private,
+        PUT, actor=actor, email=email, email_hash=hashed, password=password_hash, role=role.value, rsa=rsa_private,
         ed25519=ed25519_private, approved=int(approved), confirmed=confirmed_at,
     )  # fmt: skip
 
@@ -100,7 +105,7 @@ def get(tx: Tx, actor: Id) -> Credential | None:
     row = tx.one(GET, actor=actor)
     if row is None:
         return None
-    return Credential(row[0], row[1], row[2], Role(row[3]), row[4], bool(row[5]), row[6], row[7])
+    return Credential(row[0], row[1], row[2], Role(row[3]), row[4], bool(row[5]), row[6], row[7], bool(row[8]))
 
 
 def by_email(tx: Tx, email: str) -> Id | None:
@@ -128,6 +133,11 @@ def set_role(tx: Tx, actor: Id, role: Role) -> None:
 def set_settings(tx: Tx, actor: Id, settings: str) -> None:
     """Replace the preferences (JSON)."""
     tx.run(SET_SETTINGS, actor=actor, settings=settings)
+
+
+def set_disabled(tx: Tx, actor: Id, disabled: bool) -> None:
+    """Whether somebody may not sign in."""
+    tx.run(SET_DISABLED, actor=actor, disabled=int(disabled))
 
 
 def approve(tx: Tx, actor: Id) -> None:

@@ -56,7 +56,8 @@ DROP_TRASH = sql("media_trash_delete", "DELETE FROM media_trash WHERE name IN :n
 ACTIVE = sql(
     "media_reader",
     """SELECT a.id FROM actor a JOIN credential c ON c.actor_id = a.id
-       WHERE a.id = :id AND a.domain IS NULL AND a.state < 2 AND c.approved = 1""",
+       WHERE a.id = :id AND a.domain IS NULL AND a.state < 2 AND c.approved = 1
+         AND c.disabled = 0""",
 )
 SEEING_HOSTS = sql(
     "media_seeing_hosts",

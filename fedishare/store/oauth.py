@@ -48,7 +48,8 @@ PUT_SESSION = sql(
 SESSION = sql(
     "session_get",
     """SELECT s.actor_id FROM session s JOIN actor a ON a.id = s.actor_id JOIN credential c ON c.actor_id = a.id
-       WHERE s.session_hash = :hash AND s.expires_at > :now AND a.state < 2 AND c.approved = 1""",
+       WHERE s.session_hash = :hash AND s.expires_at > :now AND a.state < 2 AND c.approved = 1
+         AND c.disabled = 0""",
 )
 DROP_SESSION = sql("session_delete", "DELETE FROM session WHERE session_hash = :hash")
 DROP_SESSIONS_OF = sql("session_delete_of", "DELETE FROM session WHERE actor_id = :actor")

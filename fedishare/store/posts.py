@@ -167,7 +167,7 @@ AUTHOR_PAGE = paged(
 )
 _TAGGED = f"""SELECT p.id FROM post_tag t JOIN post p ON p.id = t.post_id JOIN actor a ON a.id = p.author_id
         WHERE t.tag = :tag AND t.post_id < :before AND t.post_id > :after AND p.visibility = 0
-        AND (:local < 0 OR p.local = :local) AND {VISIBLE} AND {WANTED}"""
+        AND (:local < 0 OR p.local = :local) AND a.state = 0 AND {VISIBLE} AND {WANTED}"""
 TAG_PAGE = paged("tag_page", _TAGGED, "t.post_id")
 BY_WORDS = sql(
     "post_search",
