@@ -39,7 +39,7 @@ _NO_CONTENT = (b"content-security-policy", b"default-src 'none'; frame-ancestors
 _CORS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers",
-     b"Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After"),
+     b"Link, Location, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id, Retry-After"),
 )  # fmt: skip
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
@@ -184,11 +184,16 @@ class Router:
                 further = call.allowance.headers(time.time())
         name = route.name if route else "none"
         self._counts[name, answer.status] = self._counts.get((name, answer.status), 0) + 1
+        if route is not None and route.takes_token and _brings_token(call.headers) and not _is_api(scope):
+            further = (*further, *_CORS)  # programs in a browser read ActivityPub with the same tokens
         await _send(answer, scope, send, further, with_body=method != "HEAD")
 
     def _without_route(self, scope: Scope, routes: Mapping[str, Route]) -> Answer:
-        if scope["method"] == "OPTIONS" and scope["path"].startswith(_CORS_PATHS):
-            return Answer(status=204, headers=_PREFLIGHT)
+        if scope["method"] == "OPTIONS":
+            if _is_api(scope):
+                return Answer(status=204, headers=_PREFLIGHT)
+            if any(route.takes_token for route in routes.values()):
+                return Answer(status=204, headers=(*_PREFLIGHT, *_CORS))
         if not routes:
             return error_answer("Record not found", 404)
         also = {"HEAD"} if "GET" in routes else set()
@@ -197,7 +202,9 @@ class Router:
 
     async def _admit(self, call: Call, route: Route) -> None:
         """Everything that a route declares, before its handler runs."""
-        if route.access is Access.TOKEN:
+        if route.access is Access.TOKEN or (
+            route.access is Access.PEER_OR_TOKEN and _brings_token(call.headers) and "signature" not in call.headers
+        ):
             call.viewer = await self._gates.viewer(call)
             if call.viewer is None:
                 self._count(call, Rate.PUBLIC, call.client)
@@ -205,7 +212,7 @@ class Router:
             if not scope_allows(call.viewer.scopes, route.scopes):
                 raise NotAllowed("This action is outside the authorized scopes")
             self._count(call, route.rate, str(call.viewer.id))
-        elif route.access is Access.PEER:
+        elif route.access in (Access.PEER, Access.PEER_OR_TOKEN):
             call.peer = await self._gates.peer(call, route)
         elif route.access is Access.OPERATOR:
             self._operators_only(call)
@@ -229,6 +236,16 @@ class Router:
             address = None
         if address is None or not any(address in network for network in self._networks):
             raise NotFound("Record not found")
+
+
+def _is_api(scope: Scope) -> bool:
+    """Whether a path belongs to what programs in browsers call from other origins."""
+    path: str = scope["path"]
+    return path.startswith(_CORS_PATHS)
+
+
+def _brings_token(headers: Mapping[str, str]) -> bool:
+    return headers.get("authorization", "")[:7].lower() == "bearer "
 
 
 def _is_told_to_end() -> bool:
@@ -263,7 +280,7 @@ def _walk(node: _Node, segments: list[str], at: int, params: dict[str, str]) -> 
 
 def _refusal(error: FedishareError, route: Route) -> Answer:
     # What a signature decides is never kept for somebody else, and a browser's answer never for a server.
-    headers = _PRIVATE if route.access is Access.PEER else ()
+    headers = _PRIVATE if route.access in (Access.PEER, Access.PEER_OR_TOKEN) else ()
     if isinstance(error, (TooMany, Unavailable)):
         headers = (*headers, (b"retry-after", str(error.retry_after).encode()))
     elif isinstance(error, NotSignedIn):
@@ -280,7 +297,7 @@ async def _send(
     headers: list[tuple[bytes, bytes]] = [(b"content-type", answer.media_type), *_SECURITY, *answer.headers, *further]
     if not any(name == b"content-security-policy" for name, _ in answer.headers):
         headers.append(_NO_CONTENT)
-    if scope["path"].startswith(_CORS_PATHS):
+    if _is_api(scope):
         headers += _CORS
     if answer.stream is None:
         headers.append((b"content-length", str(len(answer.body)).encode()))

@@ -20,6 +20,8 @@ class Access(StrEnum):
     """Anybody; shows nothing but what strangers need (WebFinger, NodeInfo, the instance actor, health)."""
     PEER = "peer"
     """Requests signed by an actor of an active partner."""
+    PEER_OR_TOKEN = "peer-or-token"  # noqa: S105 — a word, not a secret
+    """The same, and bearers of a token with one of the route's scopes: local ids, read by our own people's programs."""
     INBOX = "inbox"
     """Signed deliveries. The inbox verifies them itself, because some that cannot be verified are answered 202."""
     TOKEN = "token"  # noqa: S105 — a word, not a secret
@@ -68,7 +70,7 @@ class Route:
     handler: Handler
     access: Access
     scopes: tuple[str, ...]
-    """For TOKEN: any one of them is enough; a coarser one (``read``) includes finer ones (``read:statuses``)."""
+    """Where a token is taken: any one of them is enough; a coarser one (``read``) includes finer (``read:statuses``)."""
     rate: Rate
     max_body: int
     """Bytes; 0 takes no body."""
@@ -77,10 +79,15 @@ class Route:
     """The handler reads the body itself, part by part, up to ``max_body``."""
 
     def __post_init__(self) -> None:
-        if (self.access is Access.TOKEN) != bool(self.scopes):
+        if self.takes_token != bool(self.scopes):
             raise ValueError(f"{self.method} {self.path}: a route has scopes exactly when it wants a token")
         if not self.path.startswith("/"):
             raise ValueError(f"{self.path}: a path starts with a slash")
+
+    @property
+    def takes_token(self) -> bool:
+        """Whether a bearer token opens it."""
+        return self.access in (Access.TOKEN, Access.PEER_OR_TOKEN)
 
     @property
     def name(self) -> str:
