@@ -215,6 +215,10 @@ class Draft:
     app_name: str | None = None
     media_ids: tuple[Id, ...] | None = None
     """The author's uploads to attach, in this order; None leaves an edited post's as they are."""
+    addressed: tuple[Id, ...] | None = None
+    """Exactly the people that it is for, where the author said so; None: those that the text names."""
+    blind: tuple[Id, ...] = ()
+    """People that get it without anybody being told (``bto`` and ``bcc``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fedishare.model.actors import Actor
-from fedishare.model.errors import NotFound
+from fedishare.model.errors import BadInput, NotFound
 from fedishare.model.ids import Domain, Handle, Id, Iri
 from fedishare.model.posts import LOCAL, Draft, Mention, Post, Reach, Visibility
 from fedishare.policy.audience import answer_reach, answer_visibility
@@ -111,6 +111,27 @@ def named_people(tx: Tx, site: Site, text: str, reach: Reach) -> Named:
         else:
             mentions.setdefault(actor.id, Mention(actor.id, actor.iri, actor.handle, actor.url))
     return Named(tuple(mentions.values()), tuple(unreached.items()))
+
+
+def with_addressed(tx: Tx, named: Named, draft: Draft, reach: Reach) -> Named:
+    """Exactly the people that a draft addresses, where it says so: whoever the text names besides stays plain text.
+
+    Raises `BadInput` when one of them cannot be reached: then nobody gets anything.
+    """
+    if draft.addressed is None:
+        return named
+    people = actors.by_ids(tx, (*draft.addressed, *draft.blind))
+    for ident in (*draft.addressed, *draft.blind):
+        actor = people.get(ident)
+        if actor is None or actor.state >= 2:
+            raise BadInput("Validation failed: somebody whom it addresses is not here any more", path="to")
+        if not within_reach(reach, actor):
+            raise BadInput(f"Validation failed: {actor.iri} is outside the reach of this post", path="to")
+    found = {mention.actor_id: mention for mention in named.mentions if mention.actor_id in draft.addressed}
+    for ident in draft.addressed:
+        actor = people[ident]
+        found.setdefault(ident, Mention(actor.id, actor.iri, actor.handle, actor.url))
+    return Named(tuple(found.values()), ())
 
 
 def with_answered(tx: Tx, named: Named, labels: Labels, answered: Post | None) -> Named:

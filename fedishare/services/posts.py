@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fedishare.model.activities import PostEdited, PostPublished, PostRemoved
-from fedishare.model.actors import Actor, FollowState
+from fedishare.model.actors import Actor, ActorState, FollowState
 from fedishare.model.errors import BadInput, NotAllowed, NotFound
 from fedishare.model.ids import Handle, Id, Iri, Millis
 from fedishare.model.outgoing import PublishEdit, PublishPost, WithdrawPost
@@ -50,12 +50,17 @@ def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None 
     answered = audience.answered_post(tx, author, draft.in_reply_to_id)
     labels = audience.labels(tx, site, draft, answered)
     named = audience.named_people(tx, site, draft.text, labels.reach)
-    named = audience.with_answered(tx, named, labels, answered)
+    named = audience.with_addressed(tx, named, draft, labels.reach)
+    if draft.addressed is None or labels.visibility <= Visibility.UNLISTED:
+        named = audience.with_answered(tx, named, labels, answered)
     content = compose(site, draft, named.mentions)
     post = _new_post(tx, site, author, draft, labels, content, answered)
     posts.insert(tx, post)
+    posts.put_blind(tx, post.id, draft.blind)
     media.attach(tx, post.id, post.content.attachments)
     _spread(tx, post, author, answered)
+    for ident in draft.blind:
+        timelines.notify(tx, ident, "mention", author.id, post.id)
     if key is not None:
         activities.remember_key(tx, author.id, key, post.id)
     if not post.reach.is_local:
@@ -142,10 +147,13 @@ def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> None:
         posts.count_replies(tx, answered.id, +1)
     direct = post.visibility is Visibility.DIRECT
     timelines.add_for_followers(
-        tx, post.id, author.id, answered=answered.author_id if answered else post.in_reply_to_account_id, direct=direct
-    )
+        tx, post.id, author.id, answered=answered.author_id if answered else post.in_reply_to_account_id,
+        direct=direct, language=post.content.language,
+    )  # fmt: skip
     if author.is_local:
         timelines.add_for(tx, author.id, post.id)
+    if post.content.hashtags and post.visibility is Visibility.PUBLIC and author.state is ActorState.ACTIVE:
+        timelines.add_for_tags(tx, post.id, author.id, post.content.hashtags)
     for mention in post.content.mentions:
         if not mention.silent:
             # spec: R70 — a local person is notified for a mention found in the tags
@@ -163,6 +171,7 @@ def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
     answered = posts.by_id(tx, post.in_reply_to_id) if post.in_reply_to_id is not None else None
     draft = _edited_media(tx, site, author, post, draft)
     named = audience.named_people(tx, site, draft.text, post.reach)
+    named = audience.with_addressed(tx, named, draft, post.reach)
     named = audience.with_answered(tx, named, audience.Labels(post.visibility, post.reach), answered)
     content = compose(site, draft, named.mentions)
     if post.content.poll and content.poll and _same_options(post.content, content):
@@ -258,6 +267,8 @@ def bury(tx: Tx, post: Post, author_iri: Iri) -> bool:
     if post.boost_of_id is not None:
         posts.count_boosts(tx, post.boost_of_id, -1)
     timelines.drop(tx, post.id, post.author_id)
+    if post.content.hashtags:
+        timelines.drop_for_tags(tx, post.id, post.content.hashtags)
     actors.count_posts(tx, post.author_id, -1)
     media.discard(tx, post)
     posts.delete(tx, post.id)

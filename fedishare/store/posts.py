@@ -297,6 +297,12 @@ def put_mentions(tx: Tx, ident: Id, mentions: Iterable[Mention]) -> None:
         tx.run(PUT_MENTION, post=ident, actor=mention.actor_id, silent=int(mention.silent))
 
 
+def put_blind(tx: Tx, ident: Id, people: Iterable[Id]) -> None:
+    """Add who gets it without being named anywhere."""
+    for actor in people:
+        tx.run(PUT_MENTION, post=ident, actor=actor, silent=1)
+
+
 def mentioned_ids(tx: Tx, ident: Id) -> list[Id]:
     """Everybody named by the post, silently or not."""
     return [row[0] for row in tx.all(MENTIONED, post=ident)]
