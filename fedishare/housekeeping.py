@@ -24,7 +24,7 @@ from fedishare.model.media import FilesDropped
 from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
 from fedishare.policy.rules import Policy
 from fedishare.services import media
-from fedishare.store import activities, jobs, partners
+from fedishare.store import activities, jobs, partners, relations
 from fedishare.store import media as media_store
 from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.media import REMOTE
@@ -246,3 +246,4 @@ def _prune(tx: Tx, now: Millis) -> None:
     jobs.prune(tx, Millis(now - DONE_KEPT), Millis(now - DEAD_KEPT))
     activities.prune(tx, id_at(Millis(now - INBOUND_KEPT)))
     activities.prune_keys(tx, Millis(now - KEYS_KEPT))
+    relations.prune_mutes(tx)

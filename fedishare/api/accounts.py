@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,8 @@ from fedishare.text import clean_text, compose_html
 
 MAX_NAME, MAX_NOTE, MAX_FIELDS, MAX_FIELD = 30, 500, 4, 255
 PICTURES = ("avatar", "header")
+MAX_LANGUAGES = 50
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}\Z")
 ROLE_BITS = {"admin": "1", "moderator": "16", "operator": "0", "security": "0", "auditor": "0", "member": "0"}
 
 
@@ -271,7 +274,7 @@ class Accounts:
         return paged(self.api, call, people, idents)
 
     async def mine(self, call: Call, listing: Callable[..., list[tuple[Id, Actor]]]) -> Answer:
-        """``GET /api/v1/follow_requests``, ``/api/v1/blocks`` and ``/api/v1/mutes``"""
+        """``GET /api/v1/follow_requests`` and ``/api/v1/blocks``"""
         page = page_of(await params(call), limit=40, most=80)
 
         def read(tx: Tx) -> tuple[list[Id], list[msgspec.Raw]]:
@@ -306,8 +309,10 @@ class Accounts:
     def follow(self, tx: Tx, actor: Actor, ident: Id, found: Params) -> None:
         """``POST …/follow``"""
         relations.follow(
-            tx, self.api.site, actor, ident, boosts=found.flag("reblogs", True), notify=found.flag("notify")
-        )
+            tx, self.api.site, actor, ident, boosts=found.flag("reblogs") if "reblogs" in found else None,
+            notify=found.flag("notify") if "notify" in found else None,
+            languages=languages_of(found),
+        )  # fmt: skip
 
     def unfollow(self, tx: Tx, actor: Actor, ident: Id, found: Params) -> None:
         """``POST …/unfollow``"""
@@ -372,6 +377,16 @@ def _known(tx: Tx, ident: Id) -> Actor:
     if actor is None or actor.state >= 2 or actor.name == actors.INSTANCE_ACTOR:
         raise NotFound("Record not found")
     return actor
+
+
+def languages_of(found: Params) -> list[str] | None:
+    """The languages of a follow; None when the request does not speak of them. Raises `BadInput`."""
+    if "languages" not in found:
+        return None
+    codes = list(dict.fromkeys(code for code in found.texts("languages") if code))
+    if len(codes) > MAX_LANGUAGES or not all(LANGUAGE.match(code) for code in codes):
+        raise BadInput("Validation failed: Languages contains an unsupported language", path="languages")
+    return codes
 
 
 def search_people(tx: Tx, api: Api, text: str, limit: int, skip: int) -> list[Actor]:

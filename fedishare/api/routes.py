@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from fedishare.api import domain_blocks, people, scheduled
 from fedishare.api.accounts import Accounts
 from fedishare.api.files import Files
 from fedishare.api.http import Api
@@ -36,7 +37,10 @@ def routes(api: Api, streaming: Streaming) -> list[Route]:
         *_sign_in(api, table),
         *_statuses(api, table),
         *_accounts(api, table),
+        *people.routes(api, table),
+        *domain_blocks.routes(api, table),
         *_timelines(api, table),
+        *scheduled.routes(api, table),
         *_streams(streaming, table),
         *_media(api),
     ]
@@ -189,7 +193,6 @@ def _accounts(api: Api, table: Table) -> list[Route]:
         route("GET", f"{at}/following", "read:accounts", found.following),
         route("GET", "/api/v1/follow_requests", "read:follows", partial(found.mine, listing=requests), OWN),
         route("GET", "/api/v1/blocks", "read:blocks", partial(found.mine, listing=relations.blocks), OWN),
-        route("GET", "/api/v1/mutes", "read:mutes", partial(found.mine, listing=relations.mutes), OWN),
         route("POST", "/api/v1/reports", "write:reports", found.report, OWN),
         *(route("POST", path, scope, found.changing(change)) for path, (scope, change) in changes.items()),
     ]

@@ -17,7 +17,8 @@ from fedishare.model.outgoing import PublishActor, PublishMove, WithdrawActor
 from fedishare.services import media
 from fedishare.services import posts as post_services
 from fedishare.services.site import Site, federate
-from fedishare.store import actors, credentials, partners, posts, relations
+from fedishare.store import actors, credentials, moderation, partners, people, posts, relations, scheduled
+from fedishare.store import oauth as oauth_store
 from fedishare.store.db import Tx
 
 SCOPES = ("read", "write", "follow", "push", "profile", "admin:read", "admin:write")
@@ -207,7 +208,7 @@ def move(tx: Tx, actor: Actor, profile: Profile, target: Iri) -> None:
 def suspend(tx: Tx, actor: Actor, by: str) -> None:
     """A local or remote actor can do nothing any more and is not shown; its tokens end."""
     actors.set_state(tx, actor.id, ActorState.SUSPENDED)
-    _end_tokens(tx, actor)
+    end_tokens(tx, actor)
     partners.audit(tx, by, "account.suspend", str(actor.handle))
 
 
@@ -234,8 +235,10 @@ def delete(tx: Tx, actor: Actor, by: str) -> None:
     # spec: R85
     hosts = tuple(sorted({host for host in relations.follower_hosts(tx, actor.id) if host}))
     erase(tx, actor)
-    _end_tokens(tx, actor)
+    end_tokens(tx, actor)
     credentials.forget(tx, actor.id)
+    moderation.forget_sign_ins(tx, actor.id)
+    moderation.drop_reports(tx, actor.id, actor.iri)
     partners.audit(tx, by, "account.delete", str(actor.handle))
     federate(tx, actor.id, WithdrawActor(actor.id, hosts))
 
@@ -251,13 +254,17 @@ def erase(tx: Tx, actor: Actor) -> None:
         relations.delete_follow(tx, made.follower_id, made.followee_id)
         if made.state == 1:
             actors.count_follow(tx, made.follower_id, made.followee_id, -1)
+    scheduled.forget(tx, actor.id)
     media.forget(tx, actor)
+    people.forget(tx, actor.id)
     actors.set_profile(tx, actor.id, actor.kind, Profile())
     actors.set_state(tx, actor.id, ActorState.DELETED)
 
 
-def _end_tokens(tx: Tx, actor: Actor) -> None:
+def end_tokens(tx: Tx, actor: Actor) -> None:
+    """The one way in which everything ends that somebody is signed in with."""
     credentials.revoke_tokens_of(tx, actor.id)
+    oauth_store.drop_sessions_of(tx, actor.id)
     tx.notify(TokenRevoked(Id(0), actor.id))
     tx.notify(ActorChanged(actor.id))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from fedishare.model.activities import ActorChanged
@@ -15,8 +16,11 @@ from fedishare.model.outgoing import (
     WithdrawBlock,
     WithdrawFollow,
 )
+from fedishare.services import notifications
 from fedishare.services.site import Site, federate
-from fedishare.store import actors, relations, timelines
+from fedishare.store import actors, people, relations, timelines
+from fedishare.store import conversations
+from fedishare.store import notifications as notes
 from fedishare.store.db import Tx
 
 
@@ -28,8 +32,14 @@ class FollowAnswer(StrEnum):
     REJECTED = "rejected"
 
 
-def follow(tx: Tx, site: Site, actor: Actor, target_id: Id, *, boosts: bool = True, notify: bool = False) -> Follow:
-    """A local person follows somebody; following again renews the options. Raises `NotFound`, `NotAllowed`."""
+def follow(
+    tx: Tx, site: Site, actor: Actor, target_id: Id, *, boosts: bool | None = None, notify: bool | None = None,
+    languages: Sequence[str] | None = None,
+) -> Follow:  # fmt: skip
+    """A local person follows somebody; following again renews the options that are given.
+
+    Raises `NotFound`, `NotAllowed`.
+    """
     target = actors.by_id(tx, target_id)
     if target is None or target.state >= 2:
         raise NotFound("Record not found")
@@ -37,21 +47,25 @@ def follow(tx: Tx, site: Site, actor: Actor, target_id: Id, *, boosts: bool = Tr
         raise NotAllowed("You cannot follow yourself")
     if relations.is_blocked(tx, target.id, actor.id) or relations.is_blocked(tx, actor.id, target.id):
         raise NotAllowed("This action is not allowed")
+    if people.blocks_domain(tx, actor.id, target.domain):
+        raise NotAllowed("This action is not allowed")
     if target.profile.moved_to is not None:
         raise BadInput("This account has moved; follow the new one")
     tx.lock(f"follow:{actor.id}:{target.id}")
     known = relations.follow(tx, actor.id, target.id)
     iri = known.iri if known else site.names.activity(actor.name, "follows", tx.new_id())
-    made = relations.put_follow(tx, actor, target, FollowState.PENDING, iri, boosts=boosts, notify=notify)
+    made = relations.put_follow(
+        tx, actor, target, FollowState.PENDING, iri, boosts=boosts, notify=notify, languages=languages
+    )
     if known is not None:
         return made
     if not target.is_local:
         federate(tx, actor.id, SendFollow(actor.id, target.id, iri))
     elif target.profile.locked:
-        timelines.notify(tx, target.id, "follow_request", actor.id)
+        notifications.notify(tx, target.id, "follow_request", actor.id)
     else:
         accept(tx, made)
-        timelines.notify(tx, target.id, "follow", actor.id)
+        notifications.notify(tx, target.id, "follow", actor.id)
     found = relations.follow(tx, actor.id, target.id)
     assert found is not None  # noqa: S101 — just written
     return found
@@ -64,7 +78,7 @@ def accept(tx: Tx, made: Follow) -> bool:
     actors.count_follow(tx, made.follower_id, made.followee_id, +1)
     follower = actors.by_id(tx, made.follower_id)
     if follower is not None and follower.is_local:
-        timelines.fill(tx, made.follower_id, made.followee_id, boosts=made.show_boosts)
+        timelines.fill(tx, made.follower_id, made.followee_id)
     tx.notify(ActorChanged(made.follower_id))
     tx.notify(ActorChanged(made.followee_id))
     return True
@@ -77,6 +91,7 @@ def end(tx: Tx, made: Follow) -> None:
     if made.state is FollowState.ACCEPTED:
         actors.count_follow(tx, made.follower_id, made.followee_id, -1)
         timelines.drop_author(tx, made.follower_id, made.followee_id)
+    people.unendorse(tx, made.follower_id, made.followee_id)
     tx.notify(ActorChanged(made.follower_id))
     tx.notify(ActorChanged(made.followee_id))
 
@@ -88,8 +103,8 @@ def unfollow(tx: Tx, actor: Actor, target_id: Id) -> None:
         return
     target = actors.by_id(tx, target_id)
     end(tx, made)
-    timelines.withdraw(tx, target_id, "follow", actor.id)
-    timelines.withdraw(tx, target_id, "follow_request", actor.id)
+    notes.withdraw(tx, target_id, "follow", actor.id)
+    notes.withdraw(tx, target_id, "follow_request", actor.id)
     if target is not None and not target.is_local:
         federate(tx, actor.id, WithdrawFollow(actor.id, target_id, made.iri, tx.now))
 
@@ -99,10 +114,10 @@ def answer_request(tx: Tx, actor: Actor, follower_id: Id, accepted: bool) -> Non
     made = relations.follow(tx, follower_id, actor.id)
     if made is None or made.state is FollowState.ACCEPTED:
         raise NotFound("Record not found")
-    timelines.withdraw(tx, actor.id, "follow_request", follower_id)
+    notes.withdraw(tx, actor.id, "follow_request", follower_id)
     if accepted:
         accept(tx, made)
-        timelines.notify(tx, actor.id, "follow", follower_id)
+        notifications.notify(tx, actor.id, "follow", follower_id)
     else:
         end(tx, made)
     _answer(tx, made, accepted)
@@ -136,7 +151,8 @@ def block(tx: Tx, site: Site, actor: Actor, target_id: Id) -> None:
     if not relations.put_block(tx, actor.id, target.id, iri):
         return
     part(tx, actor, target)
-    timelines.forget_from(tx, actor.id, target.id)
+    notes.forget_from(tx, actor.id, target.id)
+    conversations.drop_with(tx, actor.id, target.id)
     if not target.is_local:
         federate(tx, actor.id, SendBlock(actor.id, target.id, iri))
 
@@ -184,7 +200,10 @@ def receive_follow(tx: Tx, follower: Actor, followee: Actor, iri: Iri) -> Follow
     """Follow of a local actor; answered at once unless a person decides."""
     tx.lock(f"follow:{follower.id}:{followee.id}")
     known = relations.follow(tx, follower.id, followee.id)
-    if relations.is_blocked(tx, followee.id, follower.id) or followee.profile.moved_to is not None:
+    unwanted = relations.is_blocked(tx, followee.id, follower.id) or people.blocks_domain(
+        tx, followee.id, follower.domain
+    )
+    if unwanted or followee.profile.moved_to is not None:
         rejected = known or Follow(Id(0), follower.id, followee.id, FollowState.PENDING, iri, tx.now)
         federate(tx, followee.id, AnswerFollowRequest(False, iri, rejected.follower_id, rejected.followee_id, tx.now))
         return FollowAnswer.REJECTED
@@ -192,10 +211,10 @@ def receive_follow(tx: Tx, follower: Actor, followee: Actor, iri: Iri) -> Follow
     if followee.profile.locked and made.state is FollowState.PENDING:
         # spec: R113 — answered only after the owner's decision, also after a second Follow
         if known is None:
-            timelines.notify(tx, followee.id, "follow_request", follower.id)
+            notifications.notify(tx, followee.id, "follow_request", follower.id)
         return FollowAnswer.PENDING
     if accept(tx, made):
-        timelines.notify(tx, followee.id, "follow", follower.id)
+        notifications.notify(tx, followee.id, "follow", follower.id)
     _answer(tx, made, accepted=True)
     return FollowAnswer.ACCEPTED
 
@@ -215,8 +234,8 @@ def receive_unfollow(tx: Tx, follower: Actor, followee_id: Id) -> None:
     made = relations.follow(tx, follower.id, followee_id)
     if made is not None:
         end(tx, made)
-        timelines.withdraw(tx, followee_id, "follow", follower.id)
-        timelines.withdraw(tx, followee_id, "follow_request", follower.id)
+        notes.withdraw(tx, followee_id, "follow", follower.id)
+        notes.withdraw(tx, followee_id, "follow_request", follower.id)
 
 
 def receive_block(tx: Tx, actor: Actor, target: Actor, iri: Iri | None) -> None:
@@ -239,7 +258,8 @@ def receive_move(tx: Tx, site: Site, old: Actor, new: Actor) -> int:
         person = actors.by_id(tx, ident)
         if person is None or person.state >= 2:
             continue
-        if not relations.is_blocked(tx, person.id, new.id) and not relations.is_blocked(tx, new.id, person.id):
+        parted = relations.is_blocked(tx, person.id, new.id) or relations.is_blocked(tx, new.id, person.id)
+        if not parted and not people.blocks_domain(tx, person.id, new.domain):
             if person.id != new.id:
                 follow(tx, site, person, new.id)
             moved += 1

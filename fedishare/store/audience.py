@@ -15,8 +15,11 @@ VISIBLE = """(p.author_id = :viewer AND a.state < 2 OR (a.state < 2 AND (
 
 WANTED = """NOT EXISTS (SELECT 1 FROM block wb WHERE wb.actor_id = :viewer AND wb.target_id = p.author_id)
   AND NOT EXISTS (SELECT 1 FROM mute wm WHERE wm.actor_id = :viewer AND wm.target_id = p.author_id
-      AND (wm.expires_at IS NULL OR wm.expires_at > :now))"""
-"""What ``:viewer`` wants to see in timelines: nobody that they block or mute. Wants ``:now``."""
+      AND (wm.expires_at IS NULL OR wm.expires_at > :now))
+  AND (a.domain IS NULL OR NOT EXISTS (SELECT 1 FROM domain_block wd
+      WHERE wd.actor_id = :viewer AND wd.domain = a.domain))"""
+"""What ``:viewer`` wants to see in timelines: nobody that they block or mute, nor of a domain that they block. Wants
+``:now``. It is no part of who may see a post: what one has the address of, one can still open."""
 
 TRAVELS = """(p.local = 1 AND a.state < 2 AND p.visibility <= 1
   AND (p.reach = 'partners' OR ',' || p.reach || ',' LIKE '%,' || :domain || ',%'))"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fedishare.model.actors import Actor, Follow, FollowState, Relationship
 from fedishare.model.ids import Domain, Id, Iri, Millis, iri_hash
@@ -11,17 +11,19 @@ from fedishare.store.actors import from_row as actor_from_row
 from fedishare.store.db import Row, Tx, sql
 from fedishare.store.paging import FIRST, Page, paged, rows
 
-_FOLLOW = "f.id, f.follower_id, f.followee_id, f.state, f.iri, f.created_at, f.show_boosts, f.notify"
+_FOLLOW = "f.id, f.follower_id, f.followee_id, f.state, f.iri, f.created_at, f.show_boosts, f.notify, f.languages"
 
 GET = sql("follow_get", f"SELECT {_FOLLOW} FROM follow f WHERE f.follower_id = :follower AND f.followee_id = :followee")
 BY_IRI = sql("follow_by_iri", f"SELECT {_FOLLOW} FROM follow f WHERE f.iri_hash = :hash AND f.iri = :iri")
 PUT = sql(
     "follow_put",
     """INSERT INTO follow (id, follower_id, followee_id, state, iri, iri_hash, created_at, show_boosts, notify,
-        follower_local)
-       VALUES (:id, :follower, :followee, :state, :iri, :hash, :now, :boosts, :notify, :local)
+        languages, follower_local)
+       VALUES (:id, :follower, :followee, :state, :iri, :hash, :now, coalesce(:boosts, 1), coalesce(:notify, 0),
+        nullif(:languages, ''), :local)
        ON CONFLICT (follower_id, followee_id) DO UPDATE SET iri = excluded.iri, iri_hash = excluded.iri_hash,
-        show_boosts = excluded.show_boosts, notify = excluded.notify""",
+        show_boosts = coalesce(:boosts, follow.show_boosts), notify = coalesce(:notify, follow.notify),
+        languages = CASE WHEN :languages IS NULL THEN follow.languages ELSE excluded.languages END""",
 )
 SET_STATE = sql("follow_set_state", "UPDATE follow SET state = :state WHERE id = :id AND state <> :state")
 DELETE = sql("follow_delete", "DELETE FROM follow WHERE follower_id = :follower AND followee_id = :followee")
@@ -70,12 +72,16 @@ RELATIONSHIPS = sql(
     """SELECT a.id,
         (SELECT f.state * 4 + f.show_boosts * 2 + f.notify FROM follow f
             WHERE f.follower_id = :viewer AND f.followee_id = a.id),
+        (SELECT f.languages FROM follow f WHERE f.follower_id = :viewer AND f.followee_id = a.id),
         (SELECT f.state FROM follow f WHERE f.follower_id = a.id AND f.followee_id = :viewer),
         EXISTS (SELECT 1 FROM block b WHERE b.actor_id = :viewer AND b.target_id = a.id),
         EXISTS (SELECT 1 FROM block b WHERE b.actor_id = a.id AND b.target_id = :viewer),
         (SELECT m.notifications FROM mute m WHERE m.actor_id = :viewer AND m.target_id = a.id
             AND (m.expires_at IS NULL OR m.expires_at > :now)),
-        (SELECT m.expires_at FROM mute m WHERE m.actor_id = :viewer AND m.target_id = a.id AND m.expires_at > :now)
+        (SELECT m.expires_at FROM mute m WHERE m.actor_id = :viewer AND m.target_id = a.id AND m.expires_at > :now),
+        EXISTS (SELECT 1 FROM domain_block d WHERE d.actor_id = :viewer AND d.domain = a.domain),
+        EXISTS (SELECT 1 FROM endorsement e WHERE e.actor_id = :viewer AND e.target_id = a.id),
+        (SELECT n.comment FROM account_note n WHERE n.actor_id = :viewer AND n.target_id = a.id)
        FROM actor a WHERE a.id IN :ids[]""",
 )
 PUT_BLOCK = sql(
@@ -100,18 +106,26 @@ PUT_MUTE = sql(
        ON CONFLICT (actor_id, target_id) DO UPDATE SET notifications = excluded.notifications,
         expires_at = excluded.expires_at""",
 )
+PRUNE_MUTES = sql("mute_prune", "DELETE FROM mute WHERE expires_at IS NOT NULL AND expires_at <= :now")
 DROP_MUTE = sql("mute_drop", "DELETE FROM mute WHERE actor_id = :actor AND target_id = :target")
 MUTES_PAGE = paged(
     "mutes_page",
-    f"""SELECT m.id, {ACTOR_COLUMNS} FROM mute m JOIN actor a ON a.id = m.target_id
-        WHERE m.actor_id = :id AND m.id < :before AND m.id > :after""",
+    f"""SELECT m.id, m.expires_at, {ACTOR_COLUMNS} FROM mute m JOIN actor a ON a.id = m.target_id
+        WHERE m.actor_id = :id AND m.id < :before AND m.id > :after
+          AND (m.expires_at IS NULL OR m.expires_at > :now)""",
     "m.id",
 )
 
 
 def _follow(row: Row) -> Follow:
-    ident, follower, followee, state, iri, created, boosts, notify = row
-    return Follow(ident, follower, followee, FollowState(state), iri, created, bool(boosts), bool(notify))
+    ident, follower, followee, state, iri, created, boosts, notify, languages = row
+    return Follow(
+        ident, follower, followee, FollowState(state), iri, created, bool(boosts), bool(notify), _languages(languages)
+    )
+
+
+def _languages(stored: str | None) -> tuple[str, ...]:
+    return tuple(stored.split(",")) if stored else ()
 
 
 def follow(tx: Tx, follower: Id, followee: Id) -> Follow | None:
@@ -127,12 +141,17 @@ def follow_by_iri(tx: Tx, iri: str) -> Follow | None:
 
 
 def put_follow(
-    tx: Tx, follower: Actor, followee: Actor, state: FollowState, iri: Iri, *, boosts: bool = True, notify: bool = False
-) -> Follow:
-    """Add a follow, or renew the options and the activity id of the one that exists (its state stays)."""
+    tx: Tx, follower: Actor, followee: Actor, state: FollowState, iri: Iri, *, boosts: bool | None = None,
+    notify: bool | None = None, languages: Sequence[str] | None = None,
+) -> Follow:  # fmt: skip
+    """Add a follow, or renew the activity id of the one that exists (its state stays) and those options that are given.
+
+    Without a word about them, a new one shows boosts, rings no bell, and is for every language (so is an empty list).
+    """
     tx.run(
         PUT, id=tx.new_id(), follower=follower.id, followee=followee.id, state=int(state), iri=iri, hash=iri_hash(iri),
-        now=tx.now, boosts=int(boosts), notify=int(notify), local=int(follower.is_local),
+        now=tx.now, boosts=None if boosts is None else int(boosts), notify=None if notify is None else int(notify),
+        languages=None if languages is None else ",".join(languages), local=int(follower.is_local),
     )  # fmt: skip
     found = follow(tx, follower.id, followee.id)
     assert found is not None  # noqa: S101 — just written
@@ -197,16 +216,17 @@ def follows_of(tx: Tx, ident: Id) -> list[Follow]:
 def relationships(tx: Tx, viewer: Id, idents: Iterable[Id]) -> dict[Id, Relationship]:
     """How ``viewer`` stands to each of ``idents``."""
     result = {}
-    for ident, mine, theirs, blocking, blocked_by, muting, until in tx.all(
+    for ident, mine, languages, theirs, blocking, blocked_by, muting, until, domain, endorsed, note in tx.all(
         RELATIONSHIPS, viewer=viewer, ids=list(set(idents)), now=tx.now
     ):
         accepted = mine is not None and mine >= 4
         result[ident] = Relationship(
-            ident, following=accepted, showing_boosts=accepted and bool(mine & 2),
-            notifying=accepted and bool(mine & 1),
+            ident, following=accepted, showing_boosts=mine is not None and bool(mine & 2),
+            notifying=mine is not None and bool(mine & 1), languages=_languages(languages),
             requested=mine is not None and not accepted, requested_by=theirs == 0, followed_by=theirs == 1,
             blocking=bool(blocking), blocked_by=bool(blocked_by), muting=muting is not None,
-            muting_notifications=bool(muting), muting_until=until,
+            muting_notifications=bool(muting), muting_until=until, domain_blocking=bool(domain), endorsed=bool(endorsed),
+            note=note or "",
         )  # fmt: skip
     return result
 
@@ -253,6 +273,11 @@ def drop_mute(tx: Tx, actor: Id, target: Id) -> None:
     tx.run(DROP_MUTE, actor=actor, target=target)
 
 
-def mutes(tx: Tx, ident: Id, page: Page = FIRST) -> list[tuple[Id, Actor]]:
-    """Whom an actor mutes."""
-    return _people(rows(tx, MUTES_PAGE, page, id=ident))
+def mutes(tx: Tx, ident: Id, page: Page = FIRST) -> list[tuple[Id, Millis | None, Actor]]:
+    """Whom an actor mutes at this moment, with when that ends."""
+    return [(row[0], row[1], actor_from_row(row[2:])) for row in rows(tx, MUTES_PAGE, page, id=ident, now=tx.now)]
+
+
+def prune_mutes(tx: Tx) -> int:
+    """Forget the mutes that have ended; how many."""
+    return tx.run(PRUNE_MUTES, now=tx.now)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fedishare.model.actors import ActorState
 from fedishare.model.ids import Id
 from fedishare.model.posts import Visibility
 from fedishare.store.db import Tx, sql
 
 POST = sql(
     "stream_post",
-    """SELECT p.author_id, p.visibility, p.local, p.boost_of_id, p.in_reply_to_id FROM post p WHERE p.id = :post""",
+    """SELECT p.author_id, p.visibility, p.local, p.boost_of_id, p.in_reply_to_id, a.state
+       FROM post p JOIN actor a ON a.id = p.author_id WHERE p.id = :post""",
 )
 TAGS = sql("stream_tags", "SELECT tag FROM post_tag WHERE post_id = :post")
 AT_HOME = sql("stream_home_owners", "SELECT owner_id FROM home_entry WHERE post_id = :post AND owner_id IN :viewers[]")
@@ -20,6 +22,8 @@ UNWANTED = sql(
     """SELECT b.actor_id FROM block b WHERE b.target_id = :author AND b.actor_id IN :viewers[]
        UNION SELECT m.actor_id FROM mute m WHERE m.target_id = :author AND m.actor_id IN :viewers[]
          AND (m.expires_at IS NULL OR m.expires_at > :now)
+       UNION SELECT d.actor_id FROM actor s JOIN domain_block d ON d.domain = s.domain
+         WHERE s.id = :author AND d.actor_id IN :viewers[]
        UNION SELECT c.target_id FROM block c WHERE c.actor_id = :author AND c.target_id IN :viewers[]""",
 )
 FOLLOWING = sql(
@@ -51,11 +55,11 @@ def hearers(tx: Tx, post: Id, viewers: Iterable[Id]) -> Hearers:
     wanted = list(viewers)
     if row is None or not wanted:
         return NOBODY
-    author, visibility, local, boost_of, reply_to = row
+    author, visibility, local, boost_of, reply_to, state = row
     home = frozenset(r[0] for r in tx.all(AT_HOME, post=post, viewers=wanted))
     unwanted = frozenset(r[0] for r in tx.all(UNWANTED, author=author, viewers=wanted, now=tx.now))
     streams: list[str] = []
-    if visibility == Visibility.PUBLIC and boost_of is None:
+    if visibility == Visibility.PUBLIC and boost_of is None and state == ActorState.ACTIVE:
         kinds = ("public", "public:local") if local else ("public", "public:remote")
         streams += kinds if reply_to is None else ()
         for (tag,) in tx.all(TAGS, post=post):
