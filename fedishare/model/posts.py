@@ -7,6 +7,7 @@ from enum import IntEnum, StrEnum
 
 from fedishare.model.actors import Emoji
 from fedishare.model.ids import Domain, Handle, Id, Iri, Millis
+from fedishare.model.quotes import OPEN, RemoteQuote, Rule
 
 
 class Visibility(IntEnum):
@@ -195,6 +196,11 @@ class Post:
     boosts_count: int = 0
     favourites_count: int = 0
     rev: int = 0
+    interaction_policy: int = OPEN
+    """Who may quote, answer, like and boost it: see `fedishare.model.quotes`."""
+    quoting: bool = False
+    """It quotes another post."""
+    quotes_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +225,10 @@ class Draft:
     """Exactly the people that it is for, where the author said so; None: those that the text names."""
     blind: tuple[Id, ...] = ()
     """People that get it without anybody being told (``bto`` and ``bcc``)."""
+    quoted_id: Id | None = None
+    """The post that it quotes; an edit never changes that."""
+    quote_rule: Rule | None = None
+    """Who may quote it; None: nobody, and an edit leaves it as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +254,8 @@ class RemotePost:
     to: tuple[Iri, ...] = ()
     cc: tuple[Iri, ...] = ()
     proof_or_signed: bool = True
+    quote: RemoteQuote | None = None
+    interaction_policy: int = OPEN
     extra: tuple[tuple[str, str], ...] = field(default=())
 
 

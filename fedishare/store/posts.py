@@ -20,7 +20,7 @@ from fedishare.text import plain_text
 COLUMNS = """p.id, p.iri, p.url, p.author_id, p.local, p.kind, p.visibility, p.reach, p.html, p.source, p.summary,
   p.title, p.sensitive, p.language, p.extra, p.published, p.created_at, p.edited_at, p.in_reply_to_id,
   p.in_reply_to_iri, p.in_reply_to_account_id, p.boost_of_id, p.thread_id, p.context_iri, p.app_name,
-  p.replies_count, p.boosts_count, p.favourites_count, p.rev"""
+  p.replies_count, p.boosts_count, p.favourites_count, p.rev, p.interaction_policy, p.quoting, p.quotes_count"""
 _FROM = "FROM post p JOIN actor a ON a.id = p.author_id"
 
 BY_ID = sql("post_by_id", f"SELECT {COLUMNS} FROM post p WHERE p.id = :id")
@@ -41,10 +41,10 @@ INSERT = sql(
     "post_insert",
     """INSERT INTO post (id, iri, iri_hash, url, author_id, local, kind, visibility, reach, html, source, summary,
         title, sensitive, language, extra, published, created_at, edited_at, in_reply_to_id, in_reply_to_iri,
-        in_reply_to_account_id, boost_of_id, thread_id, context_iri, app_name)
+        in_reply_to_account_id, boost_of_id, thread_id, context_iri, app_name, interaction_policy, quoting)
        VALUES (:id, :iri, :hash, :url, :author_id, :local, :kind, :visibility, :reach, :html, :source, :summary, :title,
         :sensitive, :language, :extra, :published, :created_at, :edited_at, :in_reply_to_id, :in_reply_to_iri,
-        :in_reply_to_account_id, :boost_of_id, :thread_id, :context_iri, :app_name)""",
+        :in_reply_to_account_id, :boost_of_id, :thread_id, :context_iri, :app_name, :policy, :quoting)""",
 )
 PUT_MENTION = sql(
     "mention_insert",
@@ -209,7 +209,7 @@ def from_row(row: Row) -> Post:
     """A Post from `COLUMNS`."""
     (ident, iri, url, author, local, kind, visibility, reach, html, source, summary, title, sensitive, language, extra,
      published, created, edited, reply_id, reply_iri, reply_account, boost_of, thread, context, app, n_replies,
-     n_boosts, n_favourites, rev) = row  # fmt: skip
+     n_boosts, n_favourites, rev, policy, quoting, n_quotes) = row  # fmt: skip
     more = _decode_extra(extra)
     content = Content(
         html, source, summary, title, bool(sensitive), language, more.mentions, more.hashtags, more.emojis,
@@ -218,7 +218,7 @@ def from_row(row: Row) -> Post:
     return Post(
         ident, iri, url, author, bool(local), PostKind(kind), Visibility(visibility), Reach.decode(reach), content,
         published, created, edited, reply_id, reply_iri, reply_account, boost_of, thread, context, app, n_replies,
-        n_boosts, n_favourites, rev,
+        n_boosts, n_favourites, rev, policy, bool(quoting), n_quotes,
     )  # fmt: skip
 
 
@@ -285,6 +285,7 @@ def insert(tx: Tx, post: Post) -> None:
         in_reply_to_id=post.in_reply_to_id, in_reply_to_iri=post.in_reply_to_iri,
         in_reply_to_account_id=post.in_reply_to_account_id, boost_of_id=post.boost_of_id, thread_id=post.thread_id,
         context_iri=post.context_iri, app_name=post.app_name,
+        policy=post.interaction_policy, quoting=int(post.quoting),
     )  # fmt: skip
     put_mentions(tx, post.id, content.mentions)
     for tag in content.hashtags:
