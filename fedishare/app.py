@@ -18,6 +18,7 @@ from fedishare.activitypub.federation import Federation
 from fedishare.activitypub.keyring import Keyring, new_keys
 from fedishare.api import media as media_api
 from fedishare.api import routes as api_routes
+from fedishare.api import scheduled as scheduled_api
 from fedishare.api.http import Api
 from fedishare.api.streaming import Streaming
 from fedishare.config import Config
@@ -168,7 +169,7 @@ def _worker(federation: Federation, api: Api) -> Worker:
     """What each kind of job is done by."""
     parts = (outbox, delivery, resolver, inbox)
     handlers = {kind: handler for part in parts for kind, handler in part.handlers(federation).items()}
-    handlers |= media_api.handlers(api)
+    handlers |= media_api.handlers(api) | scheduled_api.handlers(api)
     return Worker(federation.instance.database, handlers, clock=federation.instance.clock)
 
 

@@ -15,7 +15,7 @@ from fedishare.model.media import Kept, Media, MediaFacts, MediaState, Work
 from fedishare.model.posts import Attachment, Post, Visibility
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.services.site import Site
-from fedishare.store import actors, jobs, posts
+from fedishare.store import actors, jobs, posts, scheduled
 from fedishare.store import media as store
 from fedishare.store.db import Tx
 
@@ -164,13 +164,13 @@ def remove(tx: Tx, owner: Id, ident: Id) -> None:
     media = store.by_id(tx, ident)
     if media is None or media.owner_id != owner:
         raise NotFound("Record not found")
-    if media.post_id is not None:
+    if media.post_id is not None or scheduled.taken_media(tx, [ident]):
         raise BadInput("Media attachment is currently used by a status")
     store.delete(tx, media)
 
 
 def keep(tx: Tx, owner: Id, idents: Sequence[Id], until: Millis) -> None:
-    """Keep uploads for a post that is to come: a scheduled one."""
+    """Keep uploads for a day after ``until``, for another post."""
     store.keep(tx, owner, idents, Millis(until + UNUSED_KEPT))
 
 
@@ -188,7 +188,8 @@ def claim(
     if len(wanted) > site.max_attachments or (wanted and poll):
         raise BadInput(f"Validation failed: Cannot attach more than {site.max_attachments} files", path="media_ids")
     found = store.owned(tx, owner, wanted)
-    free = {i: m for i, m in found.items() if m.post_id is None or m.post_id == post}
+    waiting = scheduled.taken_media(tx, wanted)
+    free = {i: m for i, m in found.items() if m.post_id in (None, post) and i not in waiting}
     missing = [str(ident) for ident in wanted if ident not in free]
     if missing:
         sentence = f"Media {', '.join(missing)} not found or already attached to another post"

@@ -19,8 +19,9 @@ OF_POST = sql("media_of_post", f"SELECT {COLUMNS} FROM media m WHERE m.post_id =
 OF_OWNER = sql("media_of_owner", f"SELECT {COLUMNS} FROM media m WHERE m.owner_id = :owner ORDER BY m.id")
 UNUSED = sql(
     "media_unused",
-    f"""SELECT {COLUMNS} FROM media m WHERE m.post_id IS NULL AND m.kept_until < :now ORDER BY m.kept_until
-        LIMIT :limit""",
+    f"""SELECT {COLUMNS} FROM media m WHERE m.post_id IS NULL AND m.kept_until < :now
+        AND NOT EXISTS (SELECT 1 FROM scheduled_media s WHERE s.media_id = m.id)
+        ORDER BY m.kept_until LIMIT :limit""",
 )
 INSERT = sql(
     "media_insert",
