@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 
 from fedishare.model.ids import Id
-from tests.bench import machine, partners, reading, report, seed, writing
+from tests.bench import machine, partners, reading, report, seed, streams, writing
 from tests.bench.machine import Yardstick
 from tests.bench.partners import Unsigned, World
 from tests.bench.receiver import Receiver
@@ -43,6 +43,7 @@ ROWS = (
     "inbox",
     "fan-out",
     "shared",
+    "streams",
     "memory-peak",
 )
 
@@ -89,7 +90,7 @@ class Places:
         self._world = world
         self._cluster = cluster
 
-    def server(self, name: str, home: int, *, followers: bool = True) -> tuple[Server, Id, str]:
+    def server(self, name: str, home: int, *, followers: bool = True, crowd: int = 0) -> tuple[Server, Id, str]:
         """A server that can be started: its database is made and filled. Also the reader's id and the database URL."""
         folder = self._root / name
         folder.mkdir()
@@ -98,7 +99,7 @@ class Places:
         text = seed.config_text(f"bench.localhost:{port}", port, url, self._world.hosts)
         (folder / "instance.toml").write_text(text)
         begin = time.monotonic()
-        reader = asyncio.run(seed.fill(folder / "instance.toml", Seed(self._world, home, followers)))
+        reader = asyncio.run(seed.fill(folder / "instance.toml", Seed(self._world, home, followers, crowd)))
         say(f"a database with {home} posts in a home timeline, made in {time.monotonic() - begin:.1f} s")
         server = Server(folder, port)
         if self._cluster is not None and self._cluster.process is not None:
@@ -123,8 +124,11 @@ def sign(options: Options, world: World, domain: str) -> dict[str, list[bytes]]:
     return signed
 
 
-async def run(options: Options, stage: Stage, sizes: list[tuple[Server, int]]) -> list[Row]:
+async def run(options: Options, stage: Stage, sizes: list[tuple[Server, int]], crowded: list[Server]) -> list[Row]:
     """All rows that are wanted, in order."""
+
+    async def stream(stage: Stage) -> list[Row]:
+        return await streams.streams(stage, crowded[0])
 
     async def home_sizes(stage: Stage) -> list[Row]:
         return await reading.home_sizes(stage, sizes[0], sizes[1])
@@ -139,6 +143,7 @@ async def run(options: Options, stage: Stage, sizes: list[tuple[Server, int]]) -
         "inbox": writing.inbox,
         "fan-out": writing.fan_out,
         "shared": writing.shared,
+        "streams": stream,
         "memory-peak": reading.memory_peak,
     }
     found: list[Row] = []
@@ -188,6 +193,10 @@ def bench(options: Options) -> tuple[list[Row], float]:
             for size in QUICK_SIZES if options.quick else SIZES:
                 sizes.append((places.server(f"home-{size}", size, followers=False)[0], size))
                 stack.callback(sizes[-1][0].stop)
+        crowded = []
+        if options.wants("streams"):
+            crowded.append(places.server("streams", 0, followers=False, crowd=streams.CLIENTS)[0])
+            stack.callback(crowded[0].stop)
         signed = sign(options, world, f"bench.localhost:{server.port}")
         cores = machine.pin(options.cores)
         receiver = Receiver(world.port)
@@ -202,7 +211,7 @@ def bench(options: Options) -> tuple[list[Row], float]:
         stage = Stage(world, server, f"bench.localhost:{server.port}", reader, receiver, books, yardstick, root,
                       options.database, options.quick, signed)  # fmt: skip
         foreign = machine.Foreign(cores)
-        rows = uvloop.run(run(options, stage, sizes))
+        rows = uvloop.run(run(options, stage, sizes, crowded))
         share = foreign.share()
         report.write_json(
             options.json, rows, database=options.database, cores=cores, yardstick=yardstick.seen, foreign=share

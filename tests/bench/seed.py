@@ -64,6 +64,8 @@ class Seed:
     home: int
     followers: bool = True
     """Whether speaker and herald have their thousand followers."""
+    crowd: int = 0
+    """More local people, who follow the first poster."""
 
 
 async def fill(config_path: Path, seed: Seed) -> Id:
@@ -80,6 +82,7 @@ async def fill(config_path: Path, seed: Seed) -> Id:
             for name, persons in ((SPEAKER, seed.world.singles), (HERALD, seed.world.sharers)):
                 found = await database.write(_remote_people, seed.world, persons)
                 await database.write(_follow, [(actor, people[name]) for actor in found])
+        await database.write(_crowd, site, seed.world, people["poster0"], seed.crowd)
         await _fill_home(database, site, reader, list(zip(seed.world.writers, writers, strict=True)), seed.home)
     return reader.id
 
@@ -87,14 +90,22 @@ async def fill(config_path: Path, seed: Seed) -> Id:
 def _local_people(tx: Tx, site: Site, world: World) -> dict[str, Actor]:
     posters = [f"poster{n}" for n in range(POSTERS)]
     fans = [f"fan{n}" for n in range(FANS)]
-    made = {}
-    for number, name in enumerate((READER, SPEAKER, HERALD, *posters, *fans)):
-        ed25519 = generate_ed25519()
-        keys = KeyPair(world.private[number], world.public[number], ed25519.pem(), ed25519.public().multibase())
-        made[name] = accounts.create(tx, site, name, keys, email=None, password_hash=None)
-        accounts.issue_token(tx, name, token_of(name), "read write follow")
+    names = (READER, SPEAKER, HERALD, *posters, *fans)
+    made = {name: _person(tx, site, world, name, number) for number, name in enumerate(names)}
     _follow(tx, [(made[fan], made[poster]) for fan in fans for poster in posters])
     return made
+
+
+def _person(tx: Tx, site: Site, world: World, name: str, key: int) -> Actor:
+    ed25519 = generate_ed25519()
+    keys = KeyPair(world.private[key], world.public[key], ed25519.pem(), ed25519.public().multibase())
+    made = accounts.create(tx, site, name, keys, email=None, password_hash=None)
+    accounts.issue_token(tx, name, token_of(name), "read write follow")
+    return made
+
+
+def _crowd(tx: Tx, site: Site, world: World, poster: Actor, number: int) -> None:
+    _follow(tx, [(_person(tx, site, world, f"crowd{n}", 0), poster) for n in range(number)])
 
 
 def _remote_people(tx: Tx, world: World, persons: Sequence[Person]) -> list[Actor]:
