@@ -70,7 +70,7 @@ class Route:
     handler: Handler
     access: Access
     scopes: tuple[str, ...]
-    """Where a token is taken: any one of them is enough; a coarser one (``read``) includes finer (``read:statuses``)."""
+    """Where a token is taken: any one is enough; a coarser one (``read``) includes finer ones (``read:statuses``)."""
     rate: Rate
     max_body: int
     """Bytes; 0 takes no body."""

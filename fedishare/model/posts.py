@@ -82,6 +82,10 @@ LOCAL = Reach(frozenset())
 PARTNERS = Reach(None)
 
 
+MIN_POLL_SECONDS, MAX_POLL_SECONDS = 300, 30 * 86400
+"""How long a poll lasts."""
+
+
 class PostKind(StrEnum):
     """The ActivityStreams object types that we show. Anything long or foreign is shown as title, text and link."""
 

@@ -16,6 +16,7 @@ from fedishare.store import jobs
 from fedishare.store.db import Tx
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Outgoing).decode
 
 FEDERATE = "federate"
 FETCH = "fetch"
@@ -63,6 +64,14 @@ Fetch = FetchPostJob | FetchActorJob
 def federate(tx: Tx, actor_id: Id, change: Outgoing) -> None:
     """Queue a change for federation, in the order of its actor's changes."""
     jobs.put(tx, FEDERATE, _encode(change).decode(), lane=f"author:{actor_id}")
+
+
+def federated(tx: Tx, actor_id: Id, kind: type[msgspec.Struct], mark: Id) -> Id | None:
+    """The number under which the first change of a kind goes out that an actor made after the id ``mark``."""
+    for ident, payload in jobs.since(tx, FEDERATE, f"author:{actor_id}", mark):
+        if isinstance(_decode(payload), kind):
+            return ident
+    return None
 
 
 def fetch(tx: Tx, what: Fetch) -> None:

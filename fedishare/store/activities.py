@@ -29,6 +29,10 @@ SENT = sql(
        AND EXISTS (SELECT 1 FROM job j WHERE j.document_id = d.id AND j.host = :host AND j.state = 3)
        ORDER BY d.id DESC LIMIT 1""",
 )
+OWN = sql(
+    "document_of_actor",
+    "SELECT body FROM document WHERE iri = :iri AND actor_id = :actor ORDER BY id DESC LIMIT 1",
+)
 PRUNE_DOCUMENTS = sql(
     "document_prune",
     """DELETE FROM document WHERE id < :before
@@ -96,6 +100,12 @@ def document(tx: Tx, ident: Id) -> OutgoingDocument | None:
 def sent_to(tx: Tx, iri: str, host: Domain) -> str | None:
     """An activity of ours as JSON, if it was delivered to that host."""
     found: str | None = tx.value(SENT, iri=iri, host=host)
+    return found
+
+
+def own(tx: Tx, iri: str, actor: Id) -> str | None:
+    """An activity of ``actor`` as JSON, wherever it went."""
+    found: str | None = tx.value(OWN, iri=iri, actor=actor)
     return found
 
 

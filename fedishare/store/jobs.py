@@ -48,6 +48,10 @@ PUT_DELIVERY = sql(
        VALUES (:id, :kind, :lane, :host, :state, :payload, :document, :now, :now, :finished, :rule,
         :revision, :error)""",
 )
+SINCE = sql(
+    "job_since",
+    "SELECT id, payload FROM job WHERE kind = :kind AND lane = :lane AND state < 3 AND id > :mark ORDER BY id",
+)
 NEXT_RUN = sql("job_next_run", "SELECT min(run_at) FROM job WHERE state = 0")
 FINISH = sql(
     "job_finish",
@@ -212,6 +216,11 @@ def put(
         run_at=run_at if run_at is not None else tx.now, dedup=dedup, now=tx.now,
     )  # fmt: skip
     tx.notify(JobsQueued())
+
+
+def since(tx: Tx, kind: str, lane: str, mark: Id) -> list[tuple[Id, str]]:
+    """The jobs of a lane that were queued after the id ``mark`` and are not finished: (id, payload), oldest first."""
+    return [(row[0], row[1]) for row in tx.all(SINCE, kind=kind, lane=lane, mark=mark)]
 
 
 def put_deliveries(tx: Tx, document: Id, deliveries: Sequence[Delivery]) -> None:
