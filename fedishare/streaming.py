@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 SLOW = 256
 """Events that may wait for one listener before it is dropped."""
+LIST = "list:"
+"""Before the id of a list, in the name of its stream; a listener has the streams of its own lists only."""
 BACKLOG = 10_000
 """Notices that may wait for the hub; above it, all listeners are dropped, and ask anew."""
 
@@ -155,9 +157,11 @@ class Hub:
 
     async def _post(self, kind: str, post_id: Id) -> None:
         people = self._by_viewer()
-        found = await self._database.read(streams.hearers, post_id, list(people))
+        lists = {int(name[len(LIST) :]) for each in self._listeners for name in each.streams if name.startswith(LIST)}
+        found = await self._database.read(streams.hearers, post_id, list(people), [Id(ident) for ident in lists])
+        public = {*found.streams, *(f"{LIST}{ident}" for ident in found.lists)}
         for viewer, listeners in people.items():
-            carried = set() if viewer in found.unwanted else set(found.streams)
+            carried = set[str]() if viewer in found.unwanted else set(public)
             if viewer in found.home:
                 carried.add("user")
             for listener in listeners:
@@ -171,9 +175,9 @@ class Hub:
         for viewer, listeners in people.items():
             for listener in listeners:
                 public = notice.visibility == Visibility.PUBLIC
-                through = {s for s in listener.streams if s != "user" and public} | (
-                    {"user"} & listener.streams if viewer in knew else set()
-                )
+                through = {
+                    s for s in listener.streams if (viewer in knew if s == "user" or s.startswith(LIST) else public)
+                }
                 for stream in sorted(through - {"user:notification"}):
                     listener.give(Event("delete", notice.post_id, (stream,)))
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from fedishare import __version__
 from fedishare.api.http import Api
-from fedishare.api.statuses import MAX_POLL_SECONDS, MIN_POLL_SECONDS
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.media.images import MAX_PIXELS
+from fedishare.model.posts import MAX_POLL_SECONDS, MIN_POLL_SECONDS
 from fedishare.services.media import MAX_DESCRIPTION
 from fedishare.text import URL_CHARACTERS
 
@@ -129,7 +129,3 @@ class InstanceInfo:
     async def nothing(self, call: Call) -> Answer:
         """An empty list, for what this instance has none of."""
         return json_answer([])
-
-    async def no_markers(self, call: Call) -> Answer:
-        """``GET /api/v1/markers``: apps remember by themselves where they were."""
-        return json_answer({})

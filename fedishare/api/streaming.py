@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fedishare.api.http import Api, params
+from fedishare.api.http import Api, params, parse_id
 from fedishare.api.timelines import Timelines
 from fedishare.http.call import Answer, Call
 from fedishare.http.socket import Socket
 from fedishare.model.actors import Viewer
-from fedishare.model.errors import BadRequest
+from fedishare.model.errors import BadRequest, FedishareError, NotFound
+from fedishare.services import lists
 from fedishare.store.db import Tx
-from fedishare.streaming import Event, Hub, Listener
+from fedishare.streaming import LIST, Event, Hub, Listener
 from fedishare.text import normalise_hashtag
 
 BEAT_SECONDS = 15.0
@@ -26,14 +27,21 @@ PLAIN = frozenset(("user", "user:notification", "public", "public:local", "publi
 _encode = msgspec.json.Encoder().encode
 
 
-def stream_name(name: str, tag: str) -> str:
-    """The hub's name of a stream. Raises `BadRequest` for one that does not exist."""
+def stream_name(name: str, tag: str, people: str = "") -> str:
+    """The hub's name of a stream: ``tag`` for hashtags, ``people`` for the id of a list.
+
+    Raises `BadRequest` for one that does not exist, `NotFound` for what is no id.
+    """
     if name in PLAIN:
         return name
     if name in ("hashtag", "hashtag:local"):
         if not tag.strip("# "):
             raise BadRequest("Missing tag name parameter")
         return f"{name}:{normalise_hashtag(tag)}"
+    if name == "list":
+        if not people:
+            raise BadRequest("Missing list name parameter")
+        return f"{LIST}{parse_id(people)}"
     raise BadRequest("Unknown stream type")
 
 
@@ -50,14 +58,17 @@ class Streaming:
 
     async def events(self, call: Call, name: str) -> Answer:
         """``GET /api/v1/streaming/user`` and the others: Server-Sent Events."""
-        tag = (await params(call)).text("tag")
+        found = await params(call)
+        stream = await self._permitted(call.me, stream_name(name, found.text("tag"), found.text("list")))
         listener = self.hub.listen(call.me)
-        try:
-            listener.streams.add(stream_name(name, tag))
-        except BadRequest:
-            self.hub.leave(listener)
-            raise
+        listener.streams.add(stream)
         return Answer(media_type=_EVENT_STREAM, headers=_NO_BUFFERING, stream=self._lines(call, listener))
+
+    async def _permitted(self, viewer: Viewer, stream: str) -> str:
+        """The stream, if it is one that the viewer may listen to. Raises `NotFound` for lists of other people."""
+        if stream.startswith(LIST):
+            await self.api.database.read_fast(lists.own, viewer.id, parse_id(stream[len(LIST) :]))
+        return stream
 
     async def _lines(self, call: Call, listener: Listener) -> AsyncIterator[bytes]:
         watch = asyncio.create_task(self._watch(call, listener))
@@ -103,7 +114,8 @@ class Streaming:
         name = socket.query.get("stream", "")
         try:
             if name:
-                listener.streams.add(stream_name(name, socket.query.get("tag", "")))
+                stream = stream_name(name, socket.query.get("tag", ""), socket.query.get("list", ""))
+                listener.streams.add(await self._permitted(listener.viewer, stream))
             await socket.accept()
             reader = asyncio.create_task(self._commands(socket, listener))
             try:
@@ -112,8 +124,8 @@ class Streaming:
                 reader.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await reader
-        except BadRequest as error:
-            await socket.refuse(400, error.message)
+        except (BadRequest, NotFound) as error:
+            await socket.refuse(error.status, error.message)
         finally:
             self.hub.leave(listener)
         await socket.close()
@@ -139,10 +151,13 @@ class Streaming:
     async def _command(self, socket: Socket, listener: Listener, text: str) -> None:
         try:
             said = msgspec.json.decode(text, type=dict[str, object])
-            name = stream_name(str(said.get("stream", "")), str(said.get("tag", "")))
-        except (msgspec.DecodeError, BadRequest) as error:
-            message = error.message if isinstance(error, BadRequest) else "the message is no JSON object"
-            await socket.send(_encode({"error": message, "status": 400}).decode())
+            asked = stream_name(str(said.get("stream", "")), str(said.get("tag", "")), str(said.get("list", "")))
+            name = await self._permitted(listener.viewer, asked)
+        except (msgspec.DecodeError, BadRequest, NotFound) as error:
+            message, status = "the message is no JSON object", 400
+            if isinstance(error, FedishareError):
+                message, status = error.message, error.status
+            await socket.send(_encode({"error": message, "status": status}).decode())
             return
         if said.get("type") == "subscribe":
             if len(listener.streams) < 100:
@@ -152,8 +167,8 @@ class Streaming:
 
 
 def _parts(stream: str) -> list[str]:
-    """A stream as apps know it: a hashtag's name stands apart."""
-    for prefix in ("hashtag:local", "hashtag"):
+    """A stream as apps know it: the name of a hashtag and the id of a list stand apart."""
+    for prefix in ("hashtag:local", "hashtag", "list"):
         if stream.startswith(prefix + ":") and stream != prefix:
             return [prefix, stream[len(prefix) + 1 :]]
     return [stream]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fedishare.model.actors import ActorState
 from fedishare.model.ids import Id
 from fedishare.model.posts import Visibility
+from fedishare.store import lists
 from fedishare.store.db import Tx, sql
 
 POST = sql(
@@ -39,18 +40,19 @@ VALID_TOKENS = sql(
 
 @dataclass(frozen=True, slots=True)
 class Hearers:
-    """Who a post is for among the listeners: at home, and in the public streams by name."""
+    """Who a post is for among the listeners: at home, in the public streams by name, and in which lists."""
 
     home: frozenset[Id]
     streams: tuple[str, ...] = ()
     unwanted: frozenset[Id] = frozenset()
+    lists: frozenset[Id] = frozenset()
 
 
 NOBODY = Hearers(frozenset())
 
 
-def hearers(tx: Tx, post: Id, viewers: Iterable[Id]) -> Hearers:
-    """Who of ``viewers`` hears of a new or changed post, and which public streams carry it."""
+def hearers(tx: Tx, post: Id, viewers: Iterable[Id], heard_lists: Iterable[Id] = ()) -> Hearers:
+    """Who of ``viewers`` hears of a new or changed post, and which public streams and lists carry it."""
     row = tx.one(POST, post=post)
     wanted = list(viewers)
     if row is None or not wanted:
@@ -64,7 +66,8 @@ def hearers(tx: Tx, post: Id, viewers: Iterable[Id]) -> Hearers:
         streams += kinds if reply_to is None else ()
         for (tag,) in tx.all(TAGS, post=post):
             streams += (f"hashtag:{tag}", f"hashtag:local:{tag}") if local else (f"hashtag:{tag}",)
-    return Hearers(home - unwanted, tuple(streams), unwanted)
+    asked = list(heard_lists)
+    return Hearers(home - unwanted, tuple(streams), unwanted, lists.carrying(tx, post, asked) if asked else frozenset())
 
 
 def knew(tx: Tx, author: Id, viewers: Iterable[Id]) -> frozenset[Id]:

@@ -154,7 +154,6 @@ async def test_the_instance_tells_its_limits_and_nothing_about_people(home: Hous
         assert (picture.status_code, picture.headers["content-type"]) == (200, "image/svg+xml")
     for path in ("/api/v1/custom_emojis", "/api/v1/announcements"):
         assert await home.ana.get(path) == []
-    assert await home.ana.get("/api/v1/markers") == {}
 
 
 async def test_search_finds_what_one_may_read_and_nothing_else(both: House) -> None:

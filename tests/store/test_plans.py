@@ -16,6 +16,7 @@ from fedishare.store import (
     posts,
     queue,
     relations,
+    tags,
     timelines,
     tombstones,
 )
@@ -134,7 +135,7 @@ PLANS: list[tuple[Sql, str]] = [
     (timelines.DROP_AUTHOR, "home_entry|PRIMARY KEY"),
     (posts.AUTHOR_PAGE.down, "post_author"),
     (posts.AUTHOR_PAGE.up, "post_author"),
-    (posts.TAG_PAGE.down, "post_tag|PRIMARY KEY"),
+    (tags.PAGE.down, "post_tag|PRIMARY KEY"),
     (posts.BY_IRI, "post_iri"),
     (posts.ARRIVAL, "post_iri"),
     (posts.VISIBLE_IDS, "post_pkey|PRIMARY KEY"),
