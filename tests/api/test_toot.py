@@ -1,0 +1,172 @@
+"""A real app: the command-line client toot, as it comes from the package index, against a real server process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+
+from tests.support.pictures import picture
+from tests.support.process import KEY, Port, ServerProcess, command, serving, write_config
+
+pytestmark = pytest.mark.e2e
+
+PASSWORD = "correct horse battery staple"
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where one person uses toot, which keeps its settings in ``home``."""
+
+    server: ServerProcess
+    home: Path
+
+    @property
+    def address(self) -> str:
+        """What people type when toot asks for the instance."""
+        return f"http://127.0.0.1:{self.server.port}"
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Run toot; its input is open."""
+        environment = {
+            "XDG_CONFIG_HOME": str(self.home),
+            "HOME": str(self.home),
+            "NO_PROXY": "*",
+            "PYTHONUNBUFFERED": "1",
+        }
+        environment["PATH"] = os.environ["PATH"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "toot", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env=environment, cwd=self.home,
+        )  # fmt: skip
+
+    def toot(self, *words: str, refused: str | None = None) -> str:
+        """Run toot to its end; what it printed. ``refused`` is in the message of a command that fails."""
+        process = self.start(*words)
+        out, error = process.communicate(timeout=30)
+        if refused is not None:
+            assert process.returncode != 0 and refused in error, (words, out, error)
+            return error
+        assert process.returncode == 0, (words, out, error)
+        return out
+
+    def json(self, *words: str) -> Any:
+        """The answer of a command as JSON."""
+        return json.loads(self.toot(*words, "--json"))
+
+    def sign_in(self, name: str) -> None:
+        """``toot login``, and what a person does with the address that it prints, in a browser."""
+        process = self.start("login", "--instance", self.address)
+        assert process.stdout is not None and process.stdin is not None
+        process.stdin.write("n\n")
+        process.stdin.flush()
+        address = next(line.strip() for line in process.stdout if "/oauth/authorize" in line)
+        out, error = process.communicate(f"{code_for(address, name)}\n", timeout=30)
+        assert process.returncode == 0 and "Successfully logged in" in out, (out, error)
+
+
+def code_for(address: str, name: str) -> str:
+    """What the consent page shows to somebody who signs in and allows it."""
+    with requests.Session() as browser:
+        browser.trust_env = False
+        assert browser.get(address, timeout=20).status_code == 200
+        form = dict(parse_qsl(urlsplit(address).query)) | {"name": name, "password": PASSWORD, "decision": "allow"}
+        page = browser.post(address.partition("?")[0], data=form, timeout=20)
+    assert page.status_code == 200, page.text
+    found = re.search(r"<code[^>]*>([^<]+)</code>", page.text)
+    assert found, page.text
+    return unescape(found[1])
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[ServerProcess]:
+    """One server with ana and ben, who have passwords."""
+    port = Port()
+    config = write_config(tmp_path, "clinic", port.number, [])
+    for name in ("ana", "ben"):
+        subprocess.run(
+            [sys.executable, "-m", "fedishare", "account", "create", name, "--email", f"{name}@clinic.example",
+             "--password-stdin", "-c", str(config)],
+            input=PASSWORD, text=True, check=True, capture_output=True, env={"FEDISHARE_SECRET_KEY": KEY}, cwd=PROJECT,
+        )  # fmt: skip
+    assert "ana" in command(config, "account", "list")
+    with serving(config, port.number) as server:
+        yield server
+    port.close()
+
+
+def terminal(server: ServerProcess, folder: Path, name: str) -> Terminal:
+    """Somebody at a terminal, signed in."""
+    home = folder / f"home-of-{name}"
+    home.mkdir()
+    made = Terminal(server, home)
+    made.sign_in(name)
+    return made
+
+
+def test_people_share_with_a_command_line_client(clinic: ServerProcess, tmp_path: Path) -> None:
+    ana, ben = terminal(clinic, tmp_path, "ana"), terminal(clinic, tmp_path, "ben")
+    assert ana.json("whoami")["acct"] == "ana"
+    ben.toot("follow", "ana")
+    assert [a["acct"] for a in ana.json("followers", "ana")] == ["ben"]
+
+    (tmp_path / "scan.png").write_bytes(picture())
+    said = ana.json("post", "hello @ben #xray", "--media", str(tmp_path / "scan.png"), "--description", "a scan")
+    assert said["media_attachments"][0]["description"] == "a scan" and said["media_attachments"][0]["blurhash"]
+    assert [s["id"] for s in ben.json("timelines", "home")] == [said["id"]]
+    assert [s["id"] for s in ben.json("timelines", "tag", "xray")] == [said["id"]]
+    assert "hello @ben" in ben.toot("status", said["id"])
+    answer = ben.json("post", "well seen", "--reply-to", said["id"])
+    assert [s["id"] for s in ana.json("thread", said["id"])["descendants"]] == [answer["id"]]
+    assert {n["type"] for n in ana.json("notifications")} == {"follow"}
+
+    for verb in ("favourite", "reblog", "bookmark"):
+        ben.toot(verb, said["id"])
+    assert [a["acct"] for a in ana.json("reblogged-by", said["id"])] == ["ben"]
+    assert "hello @ben" in ben.toot("bookmarks", "--once")
+    ben.toot("unreblog", said["id"])
+    ana.toot("pin", said["id"])
+
+    asked = ana.json("post", "which?", "--poll-option", "left", "--poll-option", "right", "--poll-expires-in", "1d")
+    voted = ben.json("polls", "vote", asked["poll"]["id"], "1")
+    assert voted["own_votes"] == [1] and [o["votes_count"] for o in voted["options"]] == [0, 1]
+    ben.toot("polls", "vote", asked["poll"]["id"], "0", refused="already voted")
+
+    assert [s["id"] for s in ben.json("search", "hello")["statuses"]] == [said["id"]]
+    ana.toot("post", "x" * 141, refused="over the limit of 140")
+    ana.toot("delete", asked["id"])
+    ben.toot("status", asked["id"], refused="Record not found")
+    ben.toot("follow", "nobody", refused="not found")
+
+
+def test_lists_tags_and_instance_of_a_command_line_client(clinic: ServerProcess, tmp_path: Path) -> None:
+    ana = terminal(clinic, tmp_path, "ana")
+    assert "clinic.localhost" in ana.toot("instance", ana.address)
+    ana.toot("follow", "ben")
+    ana.toot("lists", "create", "colleagues")
+    assert [found["title"] for found in ana.json("lists", "list")] == ["colleagues"]
+    ana.toot("lists", "add", "colleagues", "ben")
+    assert "ben" in ana.toot("lists", "accounts", "colleagues")
+    assert ana.json("timelines", "list", "colleagues") == []
+    ana.toot("tags", "follow", "xray")
+    assert [tag["name"] for tag in ana.json("tags", "followed")] == ["xray"]
+    ana.toot("tags", "unfollow", "xray")
+    assert ana.json("tags", "followed") == []
+    ana.toot("update-account", "--display-name", "Ana Lee")
+    assert ana.json("whoami")["display_name"] == "Ana Lee"
+    ana.toot("mute", "ben")
+    assert [a["acct"] for a in ana.json("muted")] == ["ben"]
+    ana.toot("block", "ben")
+    assert [a["acct"] for a in ana.json("blocked")] == ["ben"]
