@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from fedishare import __version__, operations
+from fedishare import __version__, cards, operations
 from fedishare.activitypub import delivery, inbox, outbox, peers, resolver
 from fedishare.activitypub import routes as activitypub_routes
 from fedishare.activitypub.federation import Federation
 from fedishare.activitypub.keyring import Keyring, new_keys
+from fedishare.api import leaving
 from fedishare.api import media as media_api
 from fedishare.api import routes as api_routes
 from fedishare.api import scheduled as scheduled_api
@@ -169,7 +170,7 @@ def _worker(federation: Federation, api: Api) -> Worker:
     """What each kind of job is done by."""
     parts = (outbox, delivery, resolver, inbox)
     handlers = {kind: handler for part in parts for kind, handler in part.handlers(federation).items()}
-    handlers |= media_api.handlers(api) | scheduled_api.handlers(api)
+    handlers |= media_api.handlers(api) | scheduled_api.handlers(api) | cards.handlers(federation.instance) | leaving.handlers(api)
     return Worker(federation.instance.database, handlers, clock=federation.instance.clock)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,14 +18,14 @@ from fedishare.activitypub.federation import Federation
 from fedishare.guard import DecisionCount
 from fedishare.instance import reload_policy
 from fedishare.jobs import Worker
-from fedishare.model.activities import PolicyChanged
+from fedishare.model.activities import ActorChanged, PolicyChanged, PostEdited, PostPublished
 from fedishare.model.errors import Unavailable
 from fedishare.model.ids import Domain, Millis, id_at
 from fedishare.model.media import FilesDropped
 from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
 from fedishare.policy.rules import Policy
-from fedishare.services import media
-from fedishare.store import activities, jobs, partners, relations
+from fedishare.services import cards, media, search
+from fedishare.store import activities, jobs, partners, relations, resets
 from fedishare.store import media as media_store
 from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.media import REMOTE
@@ -44,6 +45,12 @@ FLUSH_SECONDS = 5.0
 SWEEP_SECONDS = 15.0
 """Between looks at what waits for partners whose terms have expired meanwhile, or is held although it may go."""
 PRUNE_SECONDS = 3600.0
+GATHER_SECONDS = 0.5
+"""Between a post and its being taken into the index for search, so that a burst is taken in together."""
+SEARCH_SECONDS = 30.0
+"""Between looks at what was left over, because the database could not be written then."""
+REST = 4.0
+"""So many times as long as a batch for the index took, nothing is done for it: posting comes first."""
 
 _ANYTHING = DeliveryFacts("Delete")
 """What may go to any active partner: if this may not, nothing may."""
@@ -68,6 +75,7 @@ class Housekeeping:
         self._worker = worker
         self._policy_changed = asyncio.Event()
         self._files_dropped = asyncio.Event()
+        self._words_wait = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._revision: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -84,11 +92,14 @@ class Housekeeping:
             Duty("flush", FLUSH_SECONDS, self.flush),
             Duty("sweep", SWEEP_SECONDS, self.sweep),
             Duty("prune", PRUNE_SECONDS, self.prune),
+            Duty("search", SEARCH_SECONDS, self.take_in),
         )
         self._tasks = [asyncio.create_task(self._repeat(duty), name=duty.name) for duty in duties]
         self._tasks.append(asyncio.create_task(self._follow_policy(), name="policy"))
         self._files_dropped.set()  # what was left when the server ended
         self._tasks.append(asyncio.create_task(self._follow_files(), name="files"))
+        self._words_wait.set()
+        self._tasks.append(asyncio.create_task(self._follow_posts(), name="search"))
 
     async def stop(self) -> None:
         """End; the guard's counts are written a last time."""
@@ -107,6 +118,8 @@ class Housekeeping:
             self._policy_changed.set()
         if isinstance(notice, FilesDropped | NoticesLost):
             self._files_dropped.set()
+        if isinstance(notice, PostPublished | PostEdited | ActorChanged | NoticesLost):
+            self._words_wait.set()
 
     async def _repeat(self, duty: Duty) -> None:
         while True:
@@ -133,7 +146,22 @@ class Housekeeping:
             self._files_dropped.clear()
             await self._do("files", self.empty_trash)
 
+    async def _follow_posts(self) -> None:
+        while True:
+            await self._words_wait.wait()
+            self._words_wait.clear()
+            await asyncio.sleep(GATHER_SECONDS)
+            await self._do("search", self.take_in)
+
     # the duties
+
+    async def take_in(self) -> None:
+        """Take what was written into the index for search, in batches with long rests between."""
+        while True:
+            begun = time.monotonic()
+            if await self._database.write(search.take_in) < search.BATCH:
+                return
+            await asyncio.sleep(REST * (time.monotonic() - begun))
 
     async def empty_trash(self) -> None:
         """Delete files that no row needs any more."""
@@ -148,6 +176,8 @@ class Housekeeping:
     async def sweep_files(self) -> None:
         """Delete uploads that no post was made of, what was left unfinished, and what partners show beyond our room."""
         while await self._database.write(media.prune):
+            pass
+        while await self._database.write(cards.prune):
             pass
         await self.empty_trash()
         studio = self._instance.studio
@@ -247,3 +277,4 @@ def _prune(tx: Tx, now: Millis) -> None:
     activities.prune(tx, id_at(Millis(now - INBOUND_KEPT)))
     activities.prune_keys(tx, Millis(now - KEYS_KEPT))
     relations.prune_mutes(tx)
+    resets.prune(tx)

@@ -62,6 +62,8 @@ def actor_document(actor: Actor, keys: Sequence[ActorKey], *, names: Names) -> D
         document["icon"] = _image(profile.avatar)
     if profile.header is not None:
         document["image"] = _image(profile.header)
+    if profile.attribution_domains:
+        document["attributionDomains"] = list(profile.attribution_domains)
     if profile.memorial:
         document["memorial"] = True
     if profile.also_known_as:

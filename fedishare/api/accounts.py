@@ -1,41 +1,31 @@
-"""Accounts: one's own, others', and how one stands to them."""
+"""Accounts: others', and how one stands to them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import msgspec
 
-from fedishare.activitypub import resolver
 from fedishare.api import entities
-from fedishare.api.http import Api, Params, Preferences, page_of, paged, params, parse_id, streamed
+from fedishare.api.http import Api, Params, page_of, paged, params, parse_id
 from fedishare.api.rendering import Renderer
 from fedishare.api.statuses import handle_of, own
-from fedishare.api.uploads import file_of, profile_picture, too_large
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Handler
-from fedishare.model.actors import Actor, ActorKind, Field, Image, Profile, Relationship
-from fedishare.model.errors import BadInput, FedishareError, NotFound, TooLarge
+from fedishare.model.actors import Actor, Relationship
+from fedishare.model.errors import BadInput, NotFound
 from fedishare.model.ids import Handle, Id, Millis
-from fedishare.model.media import Kept
-from fedishare.model.posts import Visibility
-from fedishare.services import accounts as account_services
-from fedishare.services import governance, media, relations
-from fedishare.services.media import check_description
-from fedishare.store import actors, credentials, interactions, posts
+from fedishare.services import governance, relations
+from fedishare.store import actors, interactions, posts
 from fedishare.store import relations as relation_store
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
-from fedishare.text import clean_text, compose_html
+from fedishare.text import clean_text, normalise_hashtag
 
-MAX_NAME, MAX_NOTE, MAX_FIELDS, MAX_FIELD = 30, 500, 4, 255
-PICTURES = ("avatar", "header")
 MAX_LANGUAGES = 50
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}\Z")
-ROLE_BITS = {"admin": "1", "moderator": "16", "operator": "0", "security": "0", "auditor": "0", "member": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,148 +33,6 @@ class Accounts:
     """The handlers."""
 
     api: Api
-
-    # One's own
-
-    async def verify(self, call: Call) -> Answer:
-        """``GET /api/v1/accounts/verify_credentials``"""
-        return json_answer(await self.api.database.read(self._own, call.me.id))
-
-    def _own(self, tx: Tx, viewer: Id) -> entities.CredentialAccount:
-        actor, kept = own(tx, viewer), credentials.get(tx, viewer)
-        if kept is None:
-            raise NotFound("Record not found")
-        chosen = msgspec.json.decode(kept.settings, type=Preferences)
-        site, profile = self.api.site, actor.profile
-        source = entities.Source(
-            note=profile.source,
-            fields=entities.fields_of(profile.fields),
-            privacy=chosen.privacy or site.default_visibility.word, sensitive=chosen.sensitive,
-            language=chosen.language, hide_collections=profile.hide_collections, discoverable=profile.discoverable,
-            indexable=profile.indexable, reach=entities.reach_of(site.default_reach),
-            follow_requests_count=len(relation_store.followers(tx, viewer, pending=True)),
-        )  # fmt: skip
-        role = entities.Role(id=kept.role.value, name=kept.role.value, permissions=ROLE_BITS[kept.role.value])
-        account = entities.account(actor, self.api.renderer.links(tx))
-        return entities.CredentialAccount(**msgspec.structs.asdict(account), source=source, role=role)
-
-    async def update(self, call: Call) -> Answer:
-        """``PATCH /api/v1/accounts/update_credentials``"""
-        studio, largest = self.api.instance.studio, self.api.instance.config.media.max_bytes
-        pictures: dict[str, Kept] = {}
-        try:
-            async with streamed(call, self.max_body) as found:
-                for name in PICTURES:
-                    source = file_of(found, name, largest)
-                    if source is not None:
-                        pictures[name] = await profile_picture(studio, source, name)
-                answer = await self.api.database.write(self._update, call.me.id, found, pictures)
-        except FedishareError as error:
-            await studio.remove([kept.name for kept in pictures.values()])
-            raise too_large(largest) if isinstance(error, TooLarge) else error from None
-        return json_answer(answer)
-
-    @property
-    def max_body(self) -> int:
-        """Bytes of a request with both pictures."""
-        return 2 * self.api.instance.config.media.max_bytes + self.api.instance.config.limits.api_bytes
-
-    def _update(self, tx: Tx, viewer: Id, found: Params, pictures: dict[str, Kept]) -> entities.CredentialAccount:
-        actor = own(tx, viewer)
-        profile = self._pictured(tx, actor, found, pictures)
-        name, note = clean_text(found.text("display_name", profile.display_name)), profile.source
-        if len(name) > MAX_NAME:
-            raise BadInput(f"Validation failed: Display name is longer than {MAX_NAME} characters", path="display_name")
-        if "note" in found:
-            note = clean_text(found.text("note"))
-            if len(note) > MAX_NOTE:
-                raise BadInput(f"Validation failed: Note is longer than {MAX_NOTE} characters", path="note")
-        names = self.api.site.names
-        profile = replace(
-            profile, display_name=name, source=note,
-            summary=compose_html(note, mentions={}, hashtag_url=names.tag, development=self.api.site.development),
-            locked=found.flag("locked", profile.locked), discoverable=found.flag("discoverable", profile.discoverable),
-            indexable=found.flag("indexable", profile.indexable),
-            hide_collections=found.flag("hide_collections", profile.hide_collections),
-            fields=self._fields(found) if "fields_attributes" in found else profile.fields,
-        )  # fmt: skip
-        bot = found.flag("bot", actor.kind.is_bot)
-        kind = actor.kind if bot == actor.kind.is_bot else (ActorKind.SERVICE if bot else ActorKind.PERSON)
-        account_services.update_profile(tx, actor, profile, kind)
-        self._choose(tx, viewer, found.section("source"))
-        return self._own(tx, viewer)
-
-    def _pictured(self, tx: Tx, actor: Actor, found: Params, pictures: dict[str, Kept]) -> Profile:
-        """The profile with new pictures, and with what is said about them."""
-        profile = actor.profile
-        made: dict[str, Any] = {}
-        for name in PICTURES:
-            before: Image | None = getattr(profile, name)
-            said = f"{name}_description"
-            description = check_description(clean_text(found.text(said))) if said in found else None
-            if name in pictures:
-                made[name] = media.picture(tx, self.api.site, actor, before, pictures[name], description)
-            elif said in found and before is not None:
-                made[name] = replace(before, description=description)
-        return replace(profile, **made)
-
-    async def without_avatar(self, call: Call) -> Answer:
-        """``DELETE /api/v1/profile/avatar``"""
-        return json_answer(await self.api.database.write(self._without, call.me.id, "avatar"))
-
-    async def without_header(self, call: Call) -> Answer:
-        """``DELETE /api/v1/profile/header``"""
-        return json_answer(await self.api.database.write(self._without, call.me.id, "header"))
-
-    def _without(self, tx: Tx, viewer: Id, name: str) -> entities.CredentialAccount:
-        actor = own(tx, viewer)
-        before: Image | None = getattr(actor.profile, name)
-        if before is not None:
-            media.drop_picture(tx, self.api.site, before)
-            gone: dict[str, Any] = {name: None}
-            account_services.update_profile(tx, actor, replace(actor.profile, **gone), actor.kind)
-        return self._own(tx, viewer)
-
-    def _fields(self, found: Params) -> tuple[Field, ...]:
-        given = found.raw("fields_attributes")
-        rows = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else [given]
-        if len(rows) > MAX_FIELDS or not all(isinstance(row, dict) for row in rows):
-            raise BadInput(f"Validation failed: at most {MAX_FIELDS} fields, each with name and value", path="fields")
-        fields = []
-        for row in map(Params, rows):
-            name, value = clean_text(row.text("name"))[:MAX_FIELD], clean_text(row.text("value"))[:MAX_FIELD]
-            if name.strip():
-                html = compose_html(value, mentions={}, hashtag_url=self.api.site.names.tag)
-                fields.append(Field(name, html.removeprefix("<p>").removesuffix("</p>")))
-        return tuple(fields)
-
-    def _choose(self, tx: Tx, viewer: Id, source: Params | None) -> None:
-        kept = credentials.get(tx, viewer)
-        if source is None or kept is None:
-            return
-        chosen = msgspec.json.decode(kept.settings, type=Preferences)
-        privacy = source.text("privacy", chosen.privacy)
-        if privacy and Visibility.from_word(privacy) is None:
-            raise BadInput("Validation failed: Privacy is not included in the list", path="source.privacy")
-        made = Preferences(
-            privacy, source.flag("sensitive", chosen.sensitive), source.text("language") or chosen.language
-        )
-        credentials.set_settings(tx, viewer, msgspec.json.encode(made).decode())
-
-    async def preferences(self, call: Call) -> Answer:
-        """``GET /api/v1/preferences``"""
-        mine = await self.api.database.read(self._own, call.me.id)
-        return json_answer(
-            {
-                "posting:default:visibility": mine.source.privacy,
-                "posting:default:sensitive": mine.source.sensitive,
-                "posting:default:language": mine.source.language,
-                "posting:default:quote_policy": "nobody",
-                "reading:expand:media": "default",
-                "reading:expand:spoilers": False,
-                "reading:autoplay:gifs": False,
-            }
-        )
 
     # Others
 
@@ -218,24 +66,11 @@ class Accounts:
 
         return json_answer(await self.api.database.read(read))
 
-    async def search(self, call: Call) -> Answer:
-        """``GET /api/v1/accounts/search``"""
-        found = await params(call)
-        text, limit = found.text("q").strip(), found.number("limit", 40, least=1, most=80)
-        if found.flag("resolve") and "@" in text.removeprefix("@"):
-            whom = await resolve_quietly(self.api, text)
-            text = str(whom.handle) if isinstance(whom, Actor) else text
-        people = await self.api.database.read(self._search, text, limit, found.number("offset", 0, most=10_000))
-        return json_answer(people)
-
-    def _search(self, tx: Tx, text: str, limit: int, skip: int) -> list[msgspec.Raw]:
-        return self.api.renderer.accounts(tx, search_people(tx, self.api, text, limit, skip))
-
     async def statuses(self, call: Call) -> Answer:
         """``GET /api/v1/accounts/{id}/statuses``"""
         found = await params(call)
         page, ident, viewer = page_of(found), parse_id(call.params["id"]), call.me.id
-        tag = found.text("tagged")
+        tag = normalise_hashtag(found.text("tagged").strip().removeprefix("#"))
 
         def read(tx: Tx) -> tuple[list[Id], list[bytes]]:
             author = _known(tx, ident)
@@ -387,29 +222,3 @@ def languages_of(found: Params) -> list[str] | None:
     if len(codes) > MAX_LANGUAGES or not all(LANGUAGE.match(code) for code in codes):
         raise BadInput("Validation failed: Languages contains an unsupported language", path="languages")
     return codes
-
-
-def search_people(tx: Tx, api: Api, text: str, limit: int, skip: int) -> list[Actor]:
-    """Known people: by whole handle first, else by the beginning of a name or within a profile."""
-    if not text:
-        return []
-    if "@" in text.removeprefix("@"):
-        try:
-            handle = Handle.parse(text, development=api.site.development)
-        except BadInput:
-            return []
-        domain = None if handle.domain == api.site.names.domain else handle.domain
-        found = actors.by_handle(tx, Handle(handle.name, domain))
-        return [found] if found is not None and found.state < 2 else []
-    return actors.search(tx, text, limit, skip)
-
-
-async def resolve_quietly(api: Api, text: str) -> Actor | FedishareError:
-    """Whose handle it is, asked at its partner; it may be known here by another one (a split domain).
-
-    The error, if it cannot be told, is for the caller to show.
-    """
-    try:
-        return await resolver.resolve_handle(api.federation, Handle.parse(text, development=api.site.development))
-    except FedishareError as error:
-        return error

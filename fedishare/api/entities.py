@@ -13,8 +13,11 @@ import msgspec
 
 from fedishare.api.links import Links
 from fedishare.model.actors import Actor, ActorKind, ActorState, Emoji, Field, Image, Relationship
+from fedishare.model.actors import Role as StoredRole
+from fedishare.model.cards import Card
 from fedishare.model.ids import Id, Millis, unicode_domain
 from fedishare.model.posts import Attachment, Mention, Poll, PollOption, Reach
+from fedishare.policy.roles import RIGHTS, ROLE_IDS
 
 
 class CustomEmoji(msgspec.Struct, frozen=True):
@@ -92,7 +95,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     discoverable: bool = True
     indexable: bool = True
     attribution_domains: tuple[str, ...] = ()
-    quote_policy: str = "nobody"
+    quote_policy: str = "public"
     reach: str | tuple[str, ...] = "local"
 
 
@@ -181,6 +184,52 @@ class QuoteApproval(msgspec.Struct, frozen=True, kw_only=True):
     current_user: str = "denied"
 
 
+class PreviewCardAuthor(msgspec.Struct, frozen=True):
+    """Who wrote a page; nobody proves to have an account here."""
+
+    name: str
+    url: str
+    account: None = None
+
+
+class PreviewCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page says of itself."""
+
+    url: str
+    title: str
+    description: str
+    language: str | None
+    author_name: str
+    author_url: str
+    provider_name: str
+    width: int
+    height: int
+    image: str | None
+    image_description: str
+    blurhash: str | None
+    published_at: str | None
+    authors: tuple[PreviewCardAuthor, ...]
+    type: str = "link"
+    provider_url: str = ""
+    html: str = ""
+    embed_url: str = ""
+    missing_attribution: bool = False
+
+
+class DayOfUse(msgspec.Struct, frozen=True):
+    """How much something was used on a day, as Mastodon writes it: everything is text."""
+
+    day: str
+    accounts: str
+    uses: str
+
+
+class TrendingLink(PreviewCard, frozen=True, kw_only=True):
+    """A card with how often its page was linked to."""
+
+    history: tuple[DayOfUse, ...]
+
+
 class StatusBody(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a status that is the same for every viewer; see `fedishare.api.rendering` for the rest."""
 
@@ -208,10 +257,9 @@ class StatusBody(msgspec.Struct, frozen=True, kw_only=True):
     application: Application | None
     reach: str | tuple[str, ...]
     local_only: bool
-    card: None = None
+    card: PreviewCard | None = None
     quote: None = None
     quote_approval: QuoteApproval = QuoteApproval()
-    filtered: tuple[str, ...] = ()
 
 
 class RelationshipEntity(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,7 +269,7 @@ class RelationshipEntity(msgspec.Struct, frozen=True, kw_only=True):
     following: bool
     showing_reblogs: bool
     notifying: bool
-    languages: None
+    languages: tuple[str, ...] | None
     followed_by: bool
     blocking: bool
     blocked_by: bool
@@ -276,7 +324,7 @@ def acct(actor: Actor) -> str:
 
 def emojis_of(emojis: tuple[Emoji, ...], link: Callable[[str], str]) -> tuple[CustomEmoji, ...]:
     """Custom emoji of a text or name; ``link`` makes their addresses ours."""
-    return tuple(CustomEmoji(e.code, link(e.url), link(e.url)) for e in emojis)
+    return tuple(CustomEmoji(e.code, link(e.url), link(e.still or e.url)) for e in emojis)
 
 
 def fields_of(fields: tuple[Field, ...]) -> tuple[AccountField, ...]:
@@ -297,7 +345,28 @@ def _picture(actor: Actor, image: Image | None, links: Links, missing: str) -> s
     return links.of_profile(actor, image.url)
 
 
-def account(actor: Actor, links: Links, *, moved: msgspec.Raw | None = None) -> Account:
+def role(found: StoredRole) -> Role:
+    """One's own role."""
+    return Role(
+        id=ROLE_IDS[found], name=_role_name(found), permissions=str(int(RIGHTS[found])),
+        highlighted=found is not StoredRole.MEMBER,
+    )  # fmt: skip
+
+
+def roles_of(found: StoredRole | None) -> tuple[AccountRole, ...]:
+    """The roles that are shown on a profile: those that do something for others."""
+    if found is None or found is StoredRole.MEMBER:
+        return ()
+    return (AccountRole(ROLE_IDS[found], _role_name(found)),)
+
+
+def _role_name(found: StoredRole) -> str:
+    return "" if found is StoredRole.MEMBER else found.value.capitalize()
+
+
+def account(
+    actor: Actor, links: Links, *, moved: msgspec.Raw | None = None, roles: tuple[AccountRole, ...] = ()
+) -> Account:
     """An actor as an Account."""
     profile, gone = actor.profile, actor.state >= ActorState.SUSPENDED
     avatar = _picture(actor, profile.avatar, links, "avatars")
@@ -313,7 +382,7 @@ def account(actor: Actor, links: Links, *, moved: msgspec.Raw | None = None) -> 
         followers_count=actor.followers_count, following_count=actor.following_count,
         statuses_count=actor.posts_count, last_status_at=day(actor.last_post_at),
         hide_collections=profile.hide_collections, noindex=not profile.indexable,
-        emojis=emojis_of(profile.emojis, partial(links.of_actor, actor.id)), roles=(), memorial=profile.memorial,
+        emojis=emojis_of(profile.emojis, partial(links.of_actor, actor.id)), roles=roles, memorial=profile.memorial,
         limited=actor.state is ActorState.LIMITED, suspended=gone, moved=moved,
         fields=() if gone else fields_of(profile.fields),
     )  # fmt: skip
@@ -323,7 +392,7 @@ def relationship(found: Relationship) -> RelationshipEntity:
     """A Relationship."""
     return RelationshipEntity(
         id=str(found.id), following=found.following, showing_reblogs=found.showing_boosts, notifying=found.notifying,
-        languages=None, followed_by=found.followed_by, blocking=found.blocking, blocked_by=found.blocked_by,
+        languages=found.languages or None, followed_by=found.followed_by, blocking=found.blocking, blocked_by=found.blocked_by,
         muting=found.muting, muting_notifications=found.muting_notifications,
         muting_expires_at=time_text(found.muting_until),
         requested=found.requested, requested_by=found.requested_by, domain_blocking=found.domain_blocking,
@@ -371,6 +440,19 @@ def _size(width: int, height: int) -> dict[str, object]:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes // 60)}:{int(minutes % 60):02d}:{rest:05.2f}"
+
+
+def card(found: Card, links: Links) -> PreviewCard:
+    """A PreviewCard."""
+    said, image = found.preview, found.image
+    named = PreviewCardAuthor(said.author_name, said.author_url) if said.author_name or said.author_url else None
+    return PreviewCard(
+        url=found.url, title=said.title, description=said.description, language=said.language,
+        author_name=said.author_name, author_url=said.author_url, provider_name=said.provider_name,
+        width=image.width if image else 0, height=image.height if image else 0,
+        image=links.personal(f"/media/{image.file}") if image else None, image_description=said.image_description,
+        blurhash=image.blurhash if image else None, published_at=said.published_at, authors=(named,) if named else (),
+    )  # fmt: skip
 
 
 def mention(found: Mention) -> StatusMention:

@@ -109,6 +109,8 @@ class Preferences(msgspec.Struct, frozen=True, omit_defaults=True):
     privacy: str = ""
     sensitive: bool = False
     language: str | None = None
+    quote_policy: str = "public"
+    """Who may quote: public, followers, nobody."""
 
 
 class Params:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from fedishare.api import domain_blocks, people, scheduled
+from fedishare.api import domain_blocks, leaving, lists, markers, own_account, passwords, people, scheduled, search, tags
 from fedishare.api.accounts import Accounts
 from fedishare.api.files import Files
 from fedishare.api.http import Api
@@ -33,16 +33,22 @@ def routes(api: Api, streaming: Streaming) -> list[Route]:
         described("/headers/original/missing.svg", info.header),
         route("GET", "/api/v1/custom_emojis", "read", info.nothing, OWN),
         route("GET", "/api/v1/announcements", "read", info.nothing, OWN),
-        route("GET", "/api/v1/markers", "read:statuses", info.no_markers, OWN),
         *_sign_in(api, table),
         *_statuses(api, table),
         *_accounts(api, table),
+        *own_account.routes(api, table),
+        *passwords.routes(api, table),
+        *leaving.routes(api, table),
         *people.routes(api, table),
         *domain_blocks.routes(api, table),
         *_timelines(api, table),
         *scheduled.routes(api, table),
         *_streams(streaming, table),
         *_media(api),
+        *lists.routes(api, table),
+        *markers.routes(api, table),
+        *tags.routes(api, table),
+        *search.routes(api, table),
     ]
 
 
@@ -86,7 +92,9 @@ def sockets(streaming: Streaming) -> list[SocketRoute]:
 
 def _streams(streaming: Streaming, table: Table) -> list[Route]:
     scopes = {"user": "read:statuses", "user:notification": "read:notifications"}
-    names = ("user", "user:notification", "public", "public:local", "public:remote", "hashtag", "hashtag:local")
+    names = (
+        "user", "user:notification", "public", "public:local", "public:remote", "hashtag", "hashtag:local", "list",
+    )  # fmt: skip
     at = "/api/v1/streaming/"
     found = [
         Route(
@@ -168,24 +176,8 @@ def _accounts(api: Api, table: Table) -> list[Route]:
     }
     requests = partial(relations.followers, pending=True)
     return [
-        route("GET", "/api/v1/accounts/verify_credentials", "read:accounts", found.verify, OWN),
-        Route(
-            method="PATCH",
-            path="/api/v1/accounts/update_credentials",
-            handler=found.update,
-            access=Access.TOKEN,
-            scopes=("write:accounts",),
-            rate=Rate.API,
-            max_body=found.max_body,
-            audience=OWN,
-            streams=True,
-        ),
-        route("DELETE", "/api/v1/profile/avatar", "write:accounts", found.without_avatar, OWN),
-        route("DELETE", "/api/v1/profile/header", "write:accounts", found.without_header, OWN),
-        route("GET", "/api/v1/preferences", "read:accounts", found.preferences, OWN),
         route("GET", "/api/v1/accounts", "read:accounts", found.several),
         route("GET", "/api/v1/accounts/lookup", "read:accounts", found.lookup),
-        route("GET", "/api/v1/accounts/search", "read:accounts", found.search),
         route("GET", "/api/v1/accounts/relationships", "read:follows", found.relationships, OWN),
         route("GET", at, "read:accounts", found.show),
         route("GET", f"{at}/statuses", "read:statuses", found.statuses),
@@ -201,14 +193,8 @@ def _accounts(api: Api, table: Table) -> list[Route]:
 def _timelines(api: Api, table: Table) -> list[Route]:
     route = table.line
     found = Timelines(api)
-    notes = "/api/v1/notifications"
     return [
         route("GET", "/api/v1/timelines/home", "read:statuses", found.home),
         route("GET", "/api/v1/timelines/public", "read:statuses", found.public),
         route("GET", "/api/v1/timelines/tag/{name}", "read:statuses", found.tag),
-        route("GET", notes, "read:notifications", found.notifications, OWN),
-        route("GET", f"{notes}/{{id}}", "read:notifications", found.notification, OWN),
-        route("POST", f"{notes}/{{id}}/dismiss", "write:notifications", found.dismiss, OWN),
-        route("POST", f"{notes}/clear", "write:notifications", found.clear, OWN),
-        route("GET", "/api/v2/search", "read:search", found.search),
     ]

@@ -23,11 +23,10 @@ from fedishare.cli.options import (
 )
 from fedishare.cli.output import Column, distance, facts, moment, plural, print_json, table
 from fedishare.config import Config
-from fedishare.model.activities import TokenRevoked
 from fedishare.model.actors import Actor, ActorKind, ActorState, Role
 from fedishare.model.errors import NotFound
 from fedishare.model.ids import Id
-from fedishare.services import accounts
+from fedishare.services import accounts, passwords
 from fedishare.store import actors, credentials, partners
 from fedishare.store.credentials import Credential, TokenRow
 from fedishare.store.db import Database, Tx
@@ -276,17 +275,38 @@ def reset_password(config: Config, name: str, password_stdin: bool, keep_tokens:
 
     def write(tx: Tx) -> Actor:
         actor = accounts.local(tx, local_name)
-        credentials.set_password(tx, actor.id, hashed)
-        partners.audit(tx, BY, "account.reset-password", f"@{actor.name}")
-        if not keep_tokens:
-            credentials.revoke_tokens_of(tx, actor.id)
-            tx.notify(TokenRevoked(Id(0), actor.id))
+        if keep_tokens:
+            credentials.set_password(tx, actor.id, hashed)
+            partners.audit(tx, BY, "account.reset-password", f"@{actor.name}")
+        else:
+            passwords.set_password(tx, actor, hashed, BY)
         return actor
 
     found = with_database(config, lambda database: database.write(write))
     if given is None:
         click.echo(password)
     click.echo(f"@{found.name} has a new password{'' if keep_tokens else ', and its tokens are ended'}.", err=True)
+
+
+@account.command("reset-link")
+@click.argument("name")
+@config_option
+def reset_link(config: Config, name: str) -> None:
+    """Make a link with which somebody chooses a new password, and print it. This server sends no mail: hand it over
+    yourself. It works once, for 24 hours, and ends the ones before; only its hash is stored.
+
+    \b
+    Example:
+      fedishare account reset-link ana
+    """
+    local_name, made = handle_of(config, name).name, accounts.new_token()
+
+    async def work(database: Database) -> int:
+        return await database.write(passwords.make_link, local_name, made, BY)
+
+    until = with_database(config, work)
+    click.echo(f"{config.origin}/auth/password?token={made}")
+    click.echo(f"It works once, until {moment(until)}.", err=True)
 
 
 @click.group()

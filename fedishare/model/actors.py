@@ -69,6 +69,8 @@ class Emoji:
     url: str
     iri: Iri | None = None
     updated: Millis | None = None
+    still: str | None = None
+    """The same picture when it does not move, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class Profile:
     featured: Iri | None = None
     source: str = ""
     """The summary as a local person typed it."""
+    attribution_domains: tuple[Domain, ...] = ()
+    """Whose pages may name this person as their author."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,8 @@ class Follow:
     created_at: Millis
     show_boosts: bool = True
     notify: bool = False
+    languages: tuple[str, ...] = ()
+    """The followee's posts in other languages do not come home; empty: all do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,7 @@ class Relationship:
     following: bool = False
     showing_boosts: bool = False
     notifying: bool = False
+    languages: tuple[str, ...] = ()
     requested: bool = False
     requested_by: bool = False
     followed_by: bool = False

@@ -8,6 +8,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
+import msgspec
+
 from fedishare.model.activities import ActorChanged, TokenRevoked
 from fedishare.model.actors import Actor, ActorKey, ActorKind, ActorState, Endpoints, Profile, Role
 from fedishare.model.errors import BadInput, Conflict, NotFound
@@ -17,7 +19,20 @@ from fedishare.model.outgoing import PublishActor, PublishMove, WithdrawActor
 from fedishare.services import media
 from fedishare.services import posts as post_services
 from fedishare.services.site import Site, federate
-from fedishare.store import actors, credentials, moderation, partners, people, posts, relations, scheduled
+from fedishare.store import (
+    actors,
+    credentials,
+    jobs,
+    lists,
+    markers,
+    moderation,
+    partners,
+    people,
+    posts,
+    relations,
+    scheduled,
+    tags,
+)
 from fedishare.store import oauth as oauth_store
 from fedishare.store.db import Tx
 
@@ -50,6 +65,15 @@ MAX_PASSWORD = 256
 _SCRYPT = {"n": 2**15, "r": 8, "p": 1, "maxmem": 128 * 1024 * 1024, "dklen": 32}
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}\Z")
 _SCOPE = re.compile(r"(?:read|write|admin:read|admin:write)(?::[a-z_]+)?\Z|(?:follow|push|profile)\Z")
+
+
+ERASE = "erase"
+
+
+class EraseJob(msgspec.Struct, frozen=True):
+    """Delete the account of somebody who left."""
+
+    actor_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,16 +279,37 @@ def erase(tx: Tx, actor: Actor) -> None:
         if made.state == 1:
             actors.count_follow(tx, made.follower_id, made.followee_id, -1)
     scheduled.forget(tx, actor.id)
+    lists.drop_of(tx, actor.id)
+    tags.forget(tx, actor.id)
+    markers.forget(tx, actor.id)
     media.forget(tx, actor)
     people.forget(tx, actor.id)
     actors.set_profile(tx, actor.id, actor.kind, Profile())
     actors.set_state(tx, actor.id, ActorState.DELETED)
 
 
-def end_tokens(tx: Tx, actor: Actor) -> None:
-    """The one way in which everything ends that somebody is signed in with."""
-    credentials.revoke_tokens_of(tx, actor.id)
+def erase_some(tx: Tx, ident: Id) -> bool:
+    """Remove some of the posts of an actor that goes; False when there are none left."""
+    actor, batch = actors.by_id(tx, ident), posts.some_ids_of(tx, ident)
+    for each in batch if actor is not None else ():
+        post = posts.by_id(tx, each)
+        if post is not None and actor is not None:
+            post_services.bury(tx, post, actor.iri)
+    return bool(batch) and actor is not None
+
+
+def leave(tx: Tx, actor: Actor) -> None:
+    """A local person leaves: nobody sees them from now on, and a job deletes the account step by step."""
+    suspend(tx, actor, f"@{actor.name}")
+    payload = msgspec.json.encode(EraseJob(actor.id)).decode()
+    jobs.put(tx, ERASE, payload, lane=f"erase:{actor.id}", dedup=f"{ERASE}:{actor.id}")
+
+
+def end_tokens(tx: Tx, actor: Actor, *, keep: Id | None = None) -> None:
+    """The one way in which everything ends that somebody is signed in with, apart from the token ``keep``."""
+    credentials.revoke_tokens_of(tx, actor.id, keep)
     oauth_store.drop_sessions_of(tx, actor.id)
+    oauth_store.drop_codes_of(tx, actor.id)
     tx.notify(TokenRevoked(Id(0), actor.id))
     tx.notify(ActorChanged(actor.id))
 

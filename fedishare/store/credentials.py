@@ -24,6 +24,7 @@ BY_EMAIL = sql("credential_by_email", "SELECT actor_id FROM credential WHERE low
 KEYS = sql("credential_keys", "SELECT rsa_private, ed25519_private FROM credential WHERE actor_id = :actor")
 SET_PASSWORD = sql("credential_set_password", "UPDATE credential SET password_hash = :password WHERE actor_id = :actor")
 SET_ROLE = sql("credential_set_role", "UPDATE credential SET role = :role WHERE actor_id = :actor")
+ROLE = sql("credential_role", "SELECT role FROM credential WHERE actor_id = :actor")
 SET_SETTINGS = sql("credential_set_settings", "UPDATE credential SET settings = :settings WHERE actor_id = :actor")
 SET_DISABLED = sql("credential_set_disabled", "UPDATE credential SET disabled = :disabled WHERE actor_id = :actor")
 APPROVE = sql("credential_approve", "UPDATE credential SET approved = 1, confirmed_at = :now WHERE actor_id = :actor")
@@ -54,7 +55,8 @@ TOKENS = sql(
 )
 REVOKE = sql("token_revoke", "UPDATE token SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL")
 REVOKE_ALL = sql(
-    "token_revoke_all", "UPDATE token SET revoked_at = :now WHERE actor_id = :actor AND revoked_at IS NULL"
+    "token_revoke_all",
+    "UPDATE token SET revoked_at = :now WHERE actor_id = :actor AND revoked_at IS NULL AND id <> :keep",
 )
 USED = sql("token_used", "UPDATE token SET last_used_at = :now WHERE id = :id")
 
@@ -130,6 +132,12 @@ def set_role(tx: Tx, actor: Id, role: Role) -> None:
     tx.run(SET_ROLE, actor=actor, role=role.value)
 
 
+def role_of(tx: Tx, actor: Id) -> Role | None:
+    """What an account may administer; None when it is not a local one."""
+    found = tx.value(ROLE, actor=actor)
+    return None if found is None else Role(found)
+
+
 def set_settings(tx: Tx, actor: Id, settings: str) -> None:
     """Replace the preferences (JSON)."""
     tx.run(SET_SETTINGS, actor=actor, settings=settings)
@@ -193,9 +201,9 @@ def revoke_token(tx: Tx, ident: Id) -> bool:
     return tx.run(REVOKE, id=ident, now=tx.now) > 0
 
 
-def revoke_tokens_of(tx: Tx, actor: Id) -> int:
-    """End every token of an account."""
-    return tx.run(REVOKE_ALL, actor=actor, now=tx.now)
+def revoke_tokens_of(tx: Tx, actor: Id, keep: Id | None = None) -> int:
+    """End every token of an account, apart from ``keep``."""
+    return tx.run(REVOKE_ALL, actor=actor, now=tx.now, keep=keep or 0)
 
 
 def used(tx: Tx, ident: Id) -> None:

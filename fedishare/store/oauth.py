@@ -28,6 +28,7 @@ CODE = sql(
        FROM oauth_code WHERE code_hash = :hash""",
 )
 USE_CODE = sql("oauth_code_use", "UPDATE oauth_code SET token_id = :token WHERE code_hash = :hash AND token_id IS NULL")
+DROP_CODES_OF = sql("oauth_code_delete_of", "DELETE FROM oauth_code WHERE actor_id = :actor AND token_id IS NULL")
 PRUNE_CODES = sql("oauth_code_prune", "DELETE FROM oauth_code WHERE expires_at < :before")
 PUT_APP_TOKEN = sql(
     "app_token_insert",
@@ -168,6 +169,11 @@ def drop_session(tx: Tx, session_hash: str) -> None:
 def drop_sessions_of(tx: Tx, actor: Id) -> None:
     """End every browser session of an account."""
     tx.run(DROP_SESSIONS_OF, actor=actor)
+
+
+def drop_codes_of(tx: Tx, actor: Id) -> None:
+    """End the codes of an account that no token was made of yet."""
+    tx.run(DROP_CODES_OF, actor=actor)
 
 
 def prune(tx: Tx, before: Millis) -> int:

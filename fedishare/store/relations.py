@@ -84,6 +84,9 @@ RELATIONSHIPS = sql(
         (SELECT n.comment FROM account_note n WHERE n.actor_id = :viewer AND n.target_id = a.id)
        FROM actor a WHERE a.id IN :ids[]""",
 )
+COUNT_REQUESTS = sql(
+    "follow_count_requests", "SELECT count(*) FROM follow WHERE followee_id = :id AND state = 0"
+)
 PUT_BLOCK = sql(
     "block_put",
     """INSERT INTO block (actor_id, target_id, id, iri, created_at) VALUES (:actor, :target, :id, :iri, :now)
@@ -213,6 +216,11 @@ def follows_of(tx: Tx, ident: Id) -> list[Follow]:
     return [_follow(row) for row in tx.all(ALL_OF, id=ident)]
 
 
+def count_requests(tx: Tx, ident: Id) -> int:
+    """How many wait for somebody's decision to be followed."""
+    return int(tx.value(COUNT_REQUESTS, id=ident))
+
+
 def relationships(tx: Tx, viewer: Id, idents: Iterable[Id]) -> dict[Id, Relationship]:
     """How ``viewer`` stands to each of ``idents``."""
     result = {}
@@ -225,8 +233,8 @@ def relationships(tx: Tx, viewer: Id, idents: Iterable[Id]) -> dict[Id, Relation
             notifying=mine is not None and bool(mine & 1), languages=_languages(languages),
             requested=mine is not None and not accepted, requested_by=theirs == 0, followed_by=theirs == 1,
             blocking=bool(blocking), blocked_by=bool(blocked_by), muting=muting is not None,
-            muting_notifications=bool(muting), muting_until=until, domain_blocking=bool(domain), endorsed=bool(endorsed),
-            note=note or "",
+            muting_notifications=bool(muting), muting_until=until, domain_blocking=bool(domain),
+            endorsed=bool(endorsed), note=note or "",
         )  # fmt: skip
     return result
 
