@@ -24,7 +24,7 @@ from fedishare.model.names import VERBS
 from fedishare.model.posts import Post, PostKind, Reach, Tombstone, Visibility
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.policy.facts import DeliveryFacts
-from fedishare.store import activities, actors, interactions, posts, relations, tombstones
+from fedishare.store import activities, actors, interactions, posts, relations, tags, tombstones
 from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.paging import Page
 
@@ -96,16 +96,17 @@ class Documents:
 
     async def actor(self, call: Call) -> Answer:
         """A local person, group or service."""
-        name = call.params["name"]
-        kept = self._actors.get(name)
-        if kept is None:
-            kept = await self._make_actor(name)
-        await self._mind_block(kept[0], call.partner_reader)
-        return kept[1]
+        owner, found = await self.kept_actor(call.params["name"])
+        await self._mind_block(owner, call.partner_reader)
+        return found
+
+    async def kept_actor(self, name: str) -> tuple[Id, Answer]:
+        """A local actor's id and document, made once until something changes. Raises `NotFound`, `Gone`."""
+        return self._actors.get(name) or await self._make_actor(name)
 
     async def _make_actor(self, name: str) -> tuple[Id, Answer]:
         found, keys = await self._database.read(_actor_and_keys, name)
-        actor = _present(found, name)
+        actor = present(found, name)
         kept = (actor.id, answer(writer.actor_document(actor, keys, names=self._names)))
         self._actors[name] = kept
         if len(self._actors) > MAX_KEPT:
@@ -119,7 +120,7 @@ class Documents:
     async def _owner(self, call: Call) -> Actor:
         """The local actor that the path names, for a reader that it does not block."""
         name = call.params["name"]
-        owner = _present(await self._database.read(_local_actor, name), name)
+        owner = present(await self._database.read(local_actor, name), name)
         await self._mind_block(owner.id, call.partner_reader)
         return owner
 
@@ -159,7 +160,7 @@ class Documents:
         return writer.announce(post.iri, author.iri, boosted.iri, published=post.published, to=to, cc=cc)
 
     async def _readable(self, call: Call) -> tuple[Actor, Post]:
-        ident, name, peer = _number(call.params["id"]), call.params["name"], call.partner_reader
+        ident, name, peer = number_of(call.params["id"]), call.params["name"], call.partner_reader
         found = await self._database.read(_seen_post, name, ident, peer)
         if found is None:
             await self._tombstone(name, ident, peer)
@@ -193,7 +194,7 @@ class Documents:
         """Raises `Answered` with the Tombstone of a deleted post (or boost) that the reader could see."""
         # spec: R83 — 410 with a Tombstone to those that could see it, 404 to others
         for iri in (self._names.post(name, ident), self._names.post_activity(name, ident)):
-            found = await self._database.read(_deleted_post, name, iri, peer)
+            found = await self._database.read(deleted_post, name, iri, Seer(peer.actor_id, peer.partner.domain))
             if found is None:
                 continue
             stone, reach = found
@@ -219,7 +220,7 @@ class Documents:
     async def outbox(self, call: Call) -> Answer:
         """Public and unlisted posts whose reach includes the reader's domain, newest first."""
         peer, owner = call.partner_reader, await self._owner(call)
-        iri, domain, at = self._names.outbox(owner.name), peer.partner.domain, _cursor(call)
+        iri, domain, at = self._names.outbox(owner.name), peer.partner.domain, cursor_of(call)
         if at is None:
             # Counted like it is listed: what the terms withhold is not there.
             groups = await self._database.read(posts.outbox_groups, owner.id, domain)
@@ -233,7 +234,7 @@ class Documents:
             for post, boosted in found
             if self._may_read(post, boosted, peer)
         ]
-        return _page(iri, at, items, [post.id for post, _ in found])
+        return paged(iri, at, items, [post.id for post, _ in found])
 
     def _would_read(self, facts: DeliveryFacts, peer: Peer) -> bool:
         return self._guard.explain(facts.to_host(peer.host, self._federation.instance.clock())).allowed
@@ -254,7 +255,7 @@ class Documents:
         # spec: R115 — a hidden list keeps totalItems and leaves out first
         if owner.profile.hide_collections:
             return answer(writer.collection(iri, total=total))
-        at = _cursor(call)
+        at = cursor_of(call)
         if at is None:
             return answer(writer.collection(iri, total=total, first=f"{iri}?page=true"))
         # A partner learns of its own people only: staff and other partners' people stay unnamed.
@@ -262,7 +263,7 @@ class Documents:
         found = await self._database.read(
             _people_page, listing, owner.id, at, lambda host: guard.same_peer(partner, host)
         )
-        return _page(iri, at, [each for _, each in found], [ident for ident, _ in found])
+        return paged(iri, at, [each for _, each in found], [ident for ident, _ in found])
 
     async def partial_followers(self, call: Call) -> Answer:
         """The followers that live on the reader's host (FEP-8fcf)."""
@@ -280,6 +281,13 @@ class Documents:
             writer.embedded(await self._note(post, owner, peer)) for post in found if self._may_read(post, None, peer)
         ]
         return answer(writer.collection(self._names.featured(owner.name), total=len(items), items=items))
+
+    async def featured_tags(self, call: Call) -> Answer:
+        """Hashtags on a profile, for whom the profile is for. How often they are used inside is not told."""
+        owner = await self._owner(call)
+        items = [writer.hashtag(tag, self._names) for tag in await self._database.read(tags.featured_names, owner.id)]
+        iri = self._names.featured_tags(owner.name)
+        return answer(writer.collection(iri, total=len(items), items=items, ordered=False))
 
     async def liked(self, call: Call) -> Answer:
         """What people like is theirs: the collection is hidden."""
@@ -304,7 +312,8 @@ class Documents:
         return answer(writer.collection(self._names.shares(author.name, post.id), total=post.boosts_count))
 
 
-def _present(actor: Actor | None, name: str) -> Actor:
+def present(actor: Actor | None, name: str) -> Actor:
+    """The local actor of a path. Raises `NotFound`, `Gone`."""
     if actor is None or actor.state is ActorState.SUSPENDED or actor.name != name or name == actors.INSTANCE_ACTOR:
         raise NotFound("Record not found")
     if actor.state is ActorState.DELETED:
@@ -312,13 +321,14 @@ def _present(actor: Actor | None, name: str) -> Actor:
     return actor
 
 
-def _number(text: str) -> Id:
+def number_of(text: str) -> Id:
+    """A local id in a path. Raises `NotFound`."""
     if not _NUMBER.match(text) or int(text) > LAST:
         raise NotFound("Record not found")
     return Id(int(text))
 
 
-def _cursor(call: Call) -> Cursor | None:
+def cursor_of(call: Call) -> Cursor | None:
     """None for the collection itself. What cannot be read as a place in it is its beginning."""
     query = dict(call.query)
     if "page" not in query:
@@ -331,7 +341,7 @@ def _place(text: str) -> int | None:
     return int(text) if _NUMBER.match(text) and int(text) <= LAST else None
 
 
-def _page(iri: str, at: Cursor, items: Sequence[object], idents: Sequence[Id]) -> Answer:
+def paged(iri: str, at: Cursor, items: Sequence[object], idents: Sequence[Id]) -> Answer:
     """A page with links to its neighbours; ``idents`` are the places of what was looked at, newest first."""
     # spec: R114 — partOf, next and prev; what is new comes above, so no page ever moves
     following = f"{iri}{Cursor(before=idents[-1]).query}" if idents and (at.after or len(idents) >= PAGE) else None
@@ -340,7 +350,8 @@ def _page(iri: str, at: Cursor, items: Sequence[object], idents: Sequence[Id]) -
     return answer(page)
 
 
-def _local_actor(tx: Tx, name: str) -> Actor | None:
+def local_actor(tx: Tx, name: str) -> Actor | None:
+    """The local actor of a name."""
     return actors.by_handle(tx, Handle(name))
 
 
@@ -359,13 +370,13 @@ def _seen_post(tx: Tx, name: str, ident: Id, peer: Peer) -> tuple[Actor, Post] |
     return (author, post) if seen else None
 
 
-def _deleted_post(tx: Tx, name: str, iri: Iri, peer: Peer) -> tuple[Tombstone, Reach] | None:
+def deleted_post(tx: Tx, name: str, iri: Iri, seer: Seer) -> tuple[Tombstone, Reach] | None:
     """The tombstone of a local post, if the audience decision (as far as it can still be made) includes the reader."""
     found, author = tombstones.audience(tx, iri), actors.by_handle(tx, Handle(name))
     if found is None or author is None or not author.is_local:
         return None
     stone, reach, named = found
-    reader = peer.actor_id
+    reader = seer.actor_id
     follow = relations.follow(tx, reader, author.id) if reader is not None else None
     facts = AudienceFacts(
         author_id=author.id,
@@ -377,7 +388,7 @@ def _deleted_post(tx: Tx, name: str, iri: Iri, peer: Peer) -> tuple[Tombstone, R
         mentioned=reader in named,
         blocked=reader is not None and relations.is_blocked(tx, author.id, reader),
     )
-    return (stone, reach) if can_see(Seer(reader, peer.partner.domain), facts) else None
+    return (stone, reach) if can_see(seer, facts) else None
 
 
 def _outbox_posts(tx: Tx, author: Id, domain: Domain, at: Cursor) -> list[tuple[Post, Post | None]]:

@@ -84,6 +84,7 @@ def routes(federation: Federation) -> list[Route]:
         "/users/{name}/followers_synchronization": documents.partial_followers,
         "/users/{name}/liked": documents.liked,
         "/users/{name}/collections/featured": documents.featured,
+        "/users/{name}/collections/tags": documents.featured_tags,
         "/users/{name}/statuses/{id}": documents.post,
         "/users/{name}/statuses/{id}/activity": documents.post_activity,
         "/users/{name}/statuses/{id}/replies": documents.replies,
@@ -96,6 +97,7 @@ def routes(federation: Federation) -> list[Route]:
         "/@{name}/{id}": documents.post,
         # spec: R71 — the address of a hashtag: a page for browsers, and nothing for servers
         "/tags/{name}": _nothing,
+        "/@{name}/tagged/{tag}": _nothing,
     }
     found = [
         Route(

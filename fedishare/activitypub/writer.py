@@ -31,6 +31,7 @@ from fedishare.activitypub.writer_collections import collection, collection_page
 from fedishare.activitypub.writer_objects import (
     Document,
     actor_document,
+    hashtag,
     instance_actor_document,
     note,
     tombstone,
@@ -52,6 +53,7 @@ __all__ = [
     "embedded",
     "flag",
     "follow",
+    "hashtag",
     "incoming_follow",
     "instance_actor_document",
     "like",

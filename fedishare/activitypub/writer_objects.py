@@ -44,6 +44,7 @@ def actor_document(actor: Actor, keys: Sequence[ActorKey], *, names: Names) -> D
         "liked": names.liked(name),
         # spec: R107 — pinned posts
         "featured": names.featured(name),
+        "featuredTags": names.featured_tags(name),
         "endpoints": {"sharedInbox": names.shared_inbox()},
         # spec: R109 — FEP-2c59
         "webfinger": f"{name}@{names.domain}",
@@ -193,7 +194,7 @@ def _total(iri: Iri, total: int) -> Document:
 
 def _tags(content: Content, names: Names) -> list[Document]:
     mentions = [_mention(each, names) for each in content.mentions if not each.silent]
-    hashtags = [_hashtag(each, names) for each in content.hashtags]
+    hashtags = [hashtag(each, names) for each in content.hashtags]
     return [*mentions, *hashtags, *(_emoji(each, names) for each in content.emojis)]
 
 
@@ -203,7 +204,8 @@ def _mention(mention: Mention, names: Names) -> Document:
     return {"type": "Mention", "href": mention.iri, "name": f"@{handle.name}@{handle.domain or names.domain}"}
 
 
-def _hashtag(tag: str, names: Names) -> Document:
+def hashtag(tag: str, names: Names) -> Document:
+    """A hashtag."""
     # spec: R71 — name #tag, href our tag page
     return {"type": "Hashtag", "href": names.tag(quote(tag, safe="")), "name": f"#{tag}"}
 

@@ -39,6 +39,7 @@ class RefKind(StrEnum):
     FOLLOWERS = "followers"
     FOLLOWING = "following"
     FEATURED = "featured"
+    FEATURED_TAGS = "featured_tags"
     LIKED = "liked"
     POST = "post"
     POST_ACTIVITY = "post_activity"
@@ -66,6 +67,9 @@ class RefKind(StrEnum):
     VOTE_ACTIVITY = "vote_activity"
     """The Create around a vote, which is a Note of its own."""
     FLAGS = "flags"
+    QUOTE_REQUESTS = "quote_requests"
+    QUOTE_AUTHORIZATION = "quote_authorization"
+    """That the author of a post agrees to a quote: no activity, but a document of its own."""
 
 
 Verb = Literal[
@@ -82,6 +86,7 @@ Verb = Literal[
     "removes",
     "votes",
     "flags",
+    "quote_requests",
 ]
 
 VERBS: frozenset[str] = frozenset(get_args(Verb))
@@ -156,6 +161,10 @@ class Names:
         """The collection of pinned posts."""
         return Iri(f"{self.origin}/users/{name}/collections/featured")
 
+    def featured_tags(self, name: str) -> Iri:
+        """The collection of hashtags on a profile."""
+        return Iri(f"{self.origin}/users/{name}/collections/tags")
+
     def main_key(self, name: str) -> str:
         """The key id of the RSA key."""
         return f"{self.origin}/users/{name}#main-key"
@@ -209,6 +218,10 @@ class Names:
         return Iri(
             f"{self.origin}/users/{name}/{verb}/{activity_id}" if name else f"{self.origin}/{verb}/{activity_id}"
         )
+
+    def quote_authorization(self, name: str, stamp_id: Id) -> Iri:
+        """The id of a `QuoteAuthorization` by the account ``name``."""
+        return Iri(f"{self.origin}/users/{name}/quote_authorizations/{stamp_id}")
 
     def profile_page(self, name: str) -> str:
         """The profile for browsers."""
@@ -280,10 +293,14 @@ def _under_user(name: str, rest: list[str]) -> LocalRef | None:
             return LocalRef(_COLLECTIONS[collection], name)
         case ["collections", "featured"]:
             return LocalRef(RefKind.FEATURED, name)
+        case ["collections", "tags"]:
+            return LocalRef(RefKind.FEATURED_TAGS, name)
         case ["statuses", number]:
             return _numbered(RefKind.POST, name, number)
         case ["statuses", number, part] if part in _POST_PARTS:
             return _numbered(_POST_PARTS[part], name, number)
+        case ["quote_authorizations", number]:
+            return _numbered(RefKind.QUOTE_AUTHORIZATION, name, number)
         case ["votes", number, "activity"]:
             return _numbered(RefKind.VOTE_ACTIVITY, name, number)
         case [verb, number] if verb in VERBS:

@@ -117,6 +117,42 @@ class Tag(Entity):
     url: Address
 
 
+class TagDay(Entity):
+    day: Annotated[str, Meta(pattern=r"^[0-9]+\Z")]
+    accounts: Annotated[str, Meta(pattern=r"^[0-9]+\Z")]
+    uses: Annotated[str, Meta(pattern=r"^[0-9]+\Z")]
+
+
+class FullTag(Tag):
+    """A Tag where it is what was asked for."""
+
+    id: Number
+    history: Annotated[list[TagDay], Meta(min_length=7, max_length=7)]
+    following: bool
+    featuring: bool
+
+
+class FeaturedTag(Entity):
+    id: Number
+    name: str
+    url: Address
+    statuses_count: Annotated[str, Meta(pattern=r"^[0-9]+\Z")]
+    last_status_at: Day | None
+
+
+class UserList(Entity):
+    id: Number
+    title: str
+    replies_policy: Literal["followed", "list", "none"]
+    exclusive: bool
+
+
+class Marker(Entity):
+    last_read_id: Number
+    version: Count
+    updated_at: Moment
+
+
 class Application(Entity):
     name: str
     website: Address | None

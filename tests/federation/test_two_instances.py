@@ -476,6 +476,15 @@ async def test_pins_are_the_featured_collection(pair: Pair) -> None:
     await pair.settle()
     assert [b["type"] for b in pair.world.bodies_to(LAB)][-2:] == ["Add", "Remove"]
     assert await pair.ben.get(f"/api/v1/accounts/{ana['id']}/statuses", pinned="true") == []
+    # Hashtags on the profile are readable like the pins: for partners, but not for whom ana blocks.
+    await pair.ana.do("/api/v1/featured_tags", name="XRay")
+    at = (await pair.ben.fetch(pair.ana.iri)).json["featuredTags"]
+    shown = (await pair.ben.fetch(at)).json
+    assert (shown["type"], shown["totalItems"]) == ("Collection", 1)
+    assert [(each["type"], each["name"]) for each in shown["items"]] == [("Hashtag", "#xray")]
+    ben = await pair.ana.find(pair.ben.handle)
+    await pair.ana.do(f"/api/v1/accounts/{ben['id']}/block")
+    assert {(await pair.ben.fetch(path)).status for path in (at, f"{pair.ana.iri}/collections/featured")} == {403}
 
 
 @pytest.mark.spec("R103", "R104")

@@ -119,6 +119,7 @@ def _all_names(names: Names) -> dict[str, LocalRef]:
         names.following("ana"): LocalRef(RefKind.FOLLOWING, "ana"),
         names.liked("ana"): LocalRef(RefKind.LIKED, "ana"),
         names.featured("ana"): LocalRef(RefKind.FEATURED, "ana"),
+        names.featured_tags("ana"): LocalRef(RefKind.FEATURED_TAGS, "ana"),
         names.post("ana", number): LocalRef(RefKind.POST, "ana", number),
         names.post_activity("ana", number): LocalRef(RefKind.POST_ACTIVITY, "ana", number),
         names.replies("ana", number): LocalRef(RefKind.POST_REPLIES, "ana", number),
