@@ -28,13 +28,6 @@ ID_BY_IRI = sql("actor_id_by_iri", "SELECT id FROM actor WHERE iri_hash = :hash 
 BY_NAME = sql(
     "actor_by_name", f"SELECT {COLUMNS} FROM actor a WHERE a.name_key = :name AND coalesce(a.domain, '') = :domain"
 )
-SEARCH = sql(
-    "actor_search",
-    f"""SELECT {COLUMNS} FROM actor a WHERE a.state < 2 AND a.name_key <> '{INSTANCE_ACTOR}'
-        AND (a.name_key LIKE :prefix ESCAPE '!' OR lower(a.profile) LIKE :inside ESCAPE '!')
-        ORDER BY CASE WHEN a.domain IS NULL THEN 0 ELSE 1 END, a.followers_count DESC, a.id
-        LIMIT :limit OFFSET :skip""",
-)
 INSERT = sql(
     "actor_insert",
     """INSERT INTO actor (id, iri, iri_hash, name, name_key, domain, host, kind, state, profile, inbox, outbox,
@@ -166,13 +159,6 @@ def instance_actor(tx: Tx) -> Actor:
 def like_text(text: str) -> str:
     """Text escaped for LIKE … ESCAPE '!'."""
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-
-
-def search(tx: Tx, text: str, limit: int, skip: int = 0) -> list[Actor]:
-    """Known actors whose name starts with, or whose profile contains, ``text``. Local ones first."""
-    escaped = like_text(text.lower().removeprefix("@"))
-    rows = tx.all(SEARCH, prefix=escaped + "%", inside=f"%{escaped}%", limit=limit, skip=skip)
-    return [from_row(row) for row in rows]
 
 
 def insert_local(

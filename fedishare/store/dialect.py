@@ -9,6 +9,9 @@ written               SQLite                                       PostgreSQL
 ``:name IS NULL``     the same                                     a flag of its own, as NULL has no type
 ``IN :names[]``       ``IN (SELECT value FROM json_each(:names))`` ``= ANY($1)``
 ``NOT IN :names[]``   ``NOT IN (SELECT …)``                        ``<> ALL($1)``
+``MATCHES :query``    ``MATCH :query``, in FTS5's words            ``@@ CAST($1 AS tsquery)``
+``WORDS(:words)``     ``:words``                                   ``CAST($1 AS tsvector)``
+``{rowid}``           ``rowid``: the key of a table of words       ``id``
 ``{skip_locked}``     nothing                                      ``FOR UPDATE SKIP LOCKED``
 ``{greatest}(a, b)``  ``max(a, b)``                                ``GREATEST(a, b)``
 ``{least}(a, b)``     ``min(a, b)``                                ``LEAST(a, b)``
@@ -20,7 +23,9 @@ written               SQLite                                       PostgreSQL
 ``{without_rowid}``   ``WITHOUT ROWID``                            nothing
 ====================  ===========================================  ======================================
 
-In migrations, lines between ``-- only sqlite:`` (or ``-- only postgres:``) and ``-- end`` are for that engine alone.
+Lines between ``-- only sqlite:`` (or ``-- only postgres:``) and ``-- end`` are for that engine alone: in migrations,
+and where a full-text index is asked, because the engines walk theirs in different ways. What is searched is written for
+both alike, see `fedishare.store.terms`.
 Things to keep in mind while writing one text for both: there are no booleans (write ``flag = 1``), ``max(NULL, x)``
 is NULL but ``GREATEST(NULL, x)`` is x, LIKE differs in case and wants its ``ESCAPE``, and an upsert from SELECT
 needs a WHERE.
@@ -37,13 +42,17 @@ from typing import Any, Literal
 import msgspec
 
 from fedishare.store.db import Sql
+from fedishare.store.terms import fts5_query, tsquery, tsvector
 
 Engine = Literal["sqlite", "postgres"]
-_Kind = Literal["value", "list", "is null"]
+_Kind = Literal["value", "list", "is null", "query", "words"]
+
 _BY_KIND: Mapping[_Kind, Callable[[Any], Any]] = {
     "value": lambda value: value,
     "list": lambda values: list(values or ()),
     "is null": lambda value: int(value is None),
+    "query": tsquery,
+    "words": tsvector,
 }
 
 _WORDS: Mapping[Engine, Mapping[str, str]] = {
@@ -56,6 +65,7 @@ _WORDS: Mapping[Engine, Mapping[str, str]] = {
         "text": "TEXT",
         "blob": "BLOB",
         "without_rowid": "WITHOUT ROWID",
+        "rowid": "rowid",
     },
     "postgres": {
         "skip_locked": "FOR UPDATE SKIP LOCKED",
@@ -66,6 +76,7 @@ _WORDS: Mapping[Engine, Mapping[str, str]] = {
         "text": 'TEXT COLLATE "C"',
         "blob": "BYTEA",
         "without_rowid": "",
+        "rowid": "id",
     },
 }
 
@@ -74,6 +85,8 @@ _LEXICON = re.compile(
       (?P<plain> '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | ::)
     | \b(?P<not>NOT\s+)? IN \s+ :(?P<list>[a-z_]\w*)\[\]
     | :(?P<nullable>[a-z_]\w*) \s+ IS \s+ (?P<is_not>NOT\s+)? NULL\b
+    | \b MATCHES \s+ :(?P<matched>[a-z_]\w*)
+    | \b WORDS \( :(?P<words>[a-z_]\w*) \)
     | :(?P<name>[a-z_]\w*)
     | \{(?P<token>[^{}]*)\}
     """,
@@ -121,24 +134,33 @@ class Statements(dict[Sql, Statement]):
 
 def translate(text: str, engine: Engine) -> Statement:
     """One query. Raises `ValueError` for a token that does not exist."""
+    text = _only(text, engine)
     return _sqlite(text) if engine == "sqlite" else _postgres(text)
 
 
 def _sqlite(text: str) -> Statement:
     names: dict[str, None] = {}
-    lists: dict[str, None] = {}
+    changed: dict[str, Callable[[Any], Any]] = {}
 
     def one(match: re.Match[str]) -> str:
         if match["list"]:
-            names[match["list"]] = lists[match["list"]] = None
+            names[match["list"]] = None
+            changed[match["list"]] = _json_list
             return f"{match['not'] or ''}IN (SELECT value FROM json_each(:{match['list']}))"
         if match["nullable"] or match["name"]:
             names[match["nullable"] or match["name"]] = None
             return match[0]
+        if match["matched"]:
+            names[match["matched"]] = None
+            changed[match["matched"]] = fts5_query
+            return f"MATCH :{match['matched']}"
+        if match["words"]:
+            names[match["words"]] = None
+            return f":{match['words']}"
         return match["plain"] or _word(match["token"], "sqlite")
 
     translated = _LEXICON.sub(one, text).strip()
-    return Statement(translated, _json_binder(tuple(lists)) if lists else _as_given, tuple(names))
+    return Statement(translated, _changing_binder(changed) if changed else _as_given, tuple(names))
 
 
 def _postgres(text: str) -> Statement:
@@ -154,6 +176,10 @@ def _postgres(text: str) -> Statement:
             return f"({place(match['nullable'], 'is null')} = {0 if match['is_not'] else 1})"
         if match["name"]:
             return place(match["name"])
+        if match["matched"]:
+            return f"@@ CAST({place(match['matched'], 'query')} AS tsquery)"
+        if match["words"]:
+            return f"CAST({place(match['words'], 'words')} AS tsvector)"
         return match["plain"] or _word(match["token"], "postgres")
 
     translated = _LEXICON.sub(one, text).strip()
@@ -195,9 +221,9 @@ def _as_given(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return params
 
 
-def _json_binder(lists: tuple[str, ...]) -> Bind:
+def _changing_binder(changed: Mapping[str, Callable[[Any], Any]]) -> Bind:
     def bind(params: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {**params, **{name: _json_list(params[name]) for name in lists}}
+        return {**params, **{name: change(params[name]) for name, change in changed.items()}}
 
     return bind
 
@@ -218,15 +244,19 @@ def _positional_binder(places: tuple[tuple[str, _Kind], ...]) -> Bind:
 
 def ddl_statements(text: str, engine: Engine) -> list[str]:
     """The statements of a migration for one engine, tokens replaced. Raises `ValueError` for an unknown token."""
+    replaced = re.sub(r"\{(\w+)\}", lambda match: _word(match[1], engine), _only(text, engine))
+    return _split(replaced)
+
+
+def _only(text: str, engine: Engine) -> str:
+    """Without the lines that are for other engines."""
 
     def fork(match: re.Match[str]) -> str:
         if match[1] not in _WORDS:
             raise ValueError(f"'-- only {match[1]}:' names no engine; sqlite and postgres exist")
         return match[2] if match[1] == engine else ""
 
-    chosen = _FORK.sub(fork, text)
-    replaced = re.sub(r"\{(\w+)\}", lambda match: _word(match[1], engine), chosen)
-    return _split(replaced)
+    return _FORK.sub(fork, text) if "-- only" in text else text
 
 
 def _split(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
 import msgspec
 
@@ -11,11 +10,9 @@ from fedishare.model.actors import Emoji
 from fedishare.model.ids import Domain, Id, Iri, Millis, iri_hash
 from fedishare.model.posts import Attachment, Content, Mention, Poll, Post, PostKind, Reach, Visibility
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
-from fedishare.store.actors import like_text
 from fedishare.store.audience import TRAVELS, VISIBLE, WANTED
 from fedishare.store.db import Row, Tx, sql
 from fedishare.store.paging import Page, paged, rows
-from fedishare.text import plain_text
 
 COLUMNS = """p.id, p.iri, p.url, p.author_id, p.local, p.kind, p.visibility, p.reach, p.html, p.source, p.summary,
   p.title, p.sensitive, p.language, p.extra, p.published, p.created_at, p.edited_at, p.in_reply_to_id,
@@ -149,10 +146,6 @@ REPLY_IDS = sql(
     f"""SELECT p.id, p.iri, CASE WHEN p.author_id = :author THEN 0 ELSE 1 END AS others {_FROM}
         WHERE p.in_reply_to_id = :post AND {TRAVELS} ORDER BY others, p.id LIMIT :limit""",
 )
-TAGS_LIKE = sql(
-    "tags_like",
-    "SELECT DISTINCT tag FROM post_tag WHERE tag >= :tag AND tag < :beyond ORDER BY tag LIMIT :limit",
-)
 OWN_IDS = sql("post_ids_of_author", "SELECT id FROM post WHERE author_id = :author ORDER BY id LIMIT 200")
 LOCAL_COUNT = sql("post_local_count", "SELECT count(*) FROM post WHERE local = 1 AND boost_of_id IS NULL")
 _PAGE = "AND p.id < :before AND p.id > :after"
@@ -164,17 +157,6 @@ AUTHOR_PAGE = paged(
         AND (:media = 0 OR p.extra LIKE '%"attachments":%')
         AND (:tag = '' OR EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = :tag AND t.post_id = p.id))""",
     "p.id",
-)
-_TAGGED = f"""SELECT p.id FROM post_tag t JOIN post p ON p.id = t.post_id JOIN actor a ON a.id = p.author_id
-        WHERE t.tag = :tag AND t.post_id < :before AND t.post_id > :after AND p.visibility = 0
-        AND (:local < 0 OR p.local = :local) AND a.state = 0 AND {VISIBLE} AND {WANTED}"""
-TAG_PAGE = paged("tag_page", _TAGGED, "t.post_id")
-BY_WORDS = sql(
-    "post_search",
-    f"""SELECT p.id, p.local, p.html, p.summary {_FROM} WHERE p.boost_of_id IS NULL AND p.id < :before
-        AND (p.local = 1 AND lower(p.source) LIKE :words ESCAPE '!'
-            OR p.local = 0 AND lower(p.html) LIKE :markup ESCAPE '!' OR lower(p.summary) LIKE :words ESCAPE '!')
-        AND {VISIBLE} ORDER BY p.id DESC LIMIT :limit OFFSET :skip""",
 )
 
 
@@ -444,36 +426,9 @@ def author_page(
     return [row[0] for row in found]
 
 
-def tag_page(
-    tx: Tx, tag: str, viewer: Id, page: Page, *, local: bool | None = None
-) -> list[Id]:  # fmt: skip
-    """Public posts with a hashtag (normalised), newest first; ``local`` None: from here and from partners."""
-    only = -1 if local is None else int(local)
-    return [row[0] for row in rows(tx, TAG_PAGE, page, tag=tag, viewer=viewer, local=only, now=tx.now)]
-
-
-def search(tx: Tx, text: str, viewer: Id, *, before: int, limit: int, skip: int = 0) -> list[Id]:
-    """Posts that contain ``text`` and that ``viewer`` may see."""
-    wanted = text.lower()
-    found = tx.all(
-        BY_WORDS, words=f"%{like_text(wanted)}%", markup=f"%{like_text(escape(wanted, quote=False))}%", viewer=viewer,
-        before=before, limit=limit, skip=skip,
-    )  # fmt: skip
-    # Partners' posts are kept as HTML alone: a hit may be in the markup.
-    return [
-        ident for ident, local, html, summary in found
-        if local or wanted in plain_text(html).lower() or wanted in summary.lower()
-    ]  # fmt: skip
-
-
 def some_ids_of(tx: Tx, author: Id) -> list[Id]:
     """Up to 200 of an author's posts and boosts, oldest first (for deleting them in steps)."""
     return [row[0] for row in tx.all(OWN_IDS, author=author)]
-
-
-def tags_like(tx: Tx, tag: str, limit: int) -> list[str]:
-    """Hashtags that begin with ``tag`` (normalised)."""
-    return [row[0] for row in tx.all(TAGS_LIKE, tag=tag, beyond=tag + "\U0010ffff", limit=limit)] if tag else []
 
 
 def local_count(tx: Tx) -> int:
