@@ -20,7 +20,7 @@ from fedishare.model.partners import Partner, is_loopback_host
 from fedishare.model.posts import Visibility
 from fedishare.policy.decide import Decision, decide
 from fedishare.policy.facts import DeliveryFacts, Facts, Purpose, Question, Verdict
-from fedishare.policy.rules import Policy
+from fedishare.policy.rules import PREVIEW_HOST, Policy
 
 HOUR = 3_600_000
 PERMIT_LIFETIME = 60_000
@@ -226,6 +226,13 @@ class Guard:
         now = self._clock()
         return self._permit(Facts(Question.FETCH, host, now, purpose=purpose), host, purpose)
 
+    def permit_preview(self, url: str, *, picture: bool = False) -> Permit:
+        """FETCH, of a page that a post links to, or of its ``picture``: at a partner whose terms allow that, or at a
+        host that the operator has listed for it. Raises `PolicyRefusal`; nothing has been looked up or connected."""
+        host = self._host(url)
+        facts = Facts(Question.FETCH, host, self._clock(), purpose=Purpose.PREVIEW, has_media=picture)
+        return self._permit(facts, host, Purpose.PREVIEW)
+
     def permit_deliver(self, url: str, facts: DeliveryFacts) -> Permit:
         """DELIVER: may this of ours go to the inbox ``url``? Raises `PolicyRefusal`, whose ``rule`` says what happens
         to the queue (`fedishare.policy.facts.KEEPS_QUEUE`). Ask at the moment of sending, every time.
@@ -286,6 +293,8 @@ class Guard:
         force = self._force
         decision = self._decide(facts, force)
         partner = decision.partner
+        if partner is None and decision.rule == PREVIEW_HOST:
+            partner = Partner(host)  # nobody's: without networks, certificates or keys of its own
         if not decision.allowed or partner is None:
             raise _refusal(decision)
         until = facts.now + PERMIT_LIFETIME

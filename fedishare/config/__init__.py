@@ -12,6 +12,7 @@ from fedishare.config.secrets import Secrets
 from fedishare.config.settings import (
     DatabaseSettings,
     FederationSettings,
+    InstanceSettings,
     Limits,
     LogSettings,
     MediaSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "DatabaseSettings",
     "FederationSettings",
     "Initial",
+    "InstanceSettings",
     "Limits",
     "Listen",
     "LogSettings",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import stat
+from datetime import date
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -18,10 +19,12 @@ from fedishare.config.secrets import Secrets
 from fedishare.config.settings import (
     DatabaseSettings,
     FederationSettings,
+    InstanceSettings,
     MetricsSettings,
     PostSettings,
     RegistrationSettings,
     ServerSettings,
+    WebSettings,
 )
 from fedishare.config.values import Listen
 from fedishare.model.errors import BadInput
@@ -65,6 +68,19 @@ def check_file(name: str | None, base: Path, path: str, report: Report, *, secre
     elif secret and mode & stat.S_IRWXO:
         report.add(path, f"has a private key and can be read by others (mode {stat.S_IMODE(mode):04o}); do chmod 640")
     return str(file)
+
+
+def check_instance(instance: InstanceSettings, base: Path, report: Report) -> None:
+    """The files that it names, and a day that is one."""
+    for key in ("extended_description", "privacy_policy", "terms_of_service"):
+        check_file(getattr(instance, key), base, f"instance.{key}", report)
+    if instance.terms_effective and report.ok("instance.terms_effective"):
+        try:
+            date.fromisoformat(instance.terms_effective)
+        except ValueError:
+            report.add(
+                "instance.terms_effective", f"expected a day such as 2027-01-01, found {shown(instance.terms_effective)}"
+            )
 
 
 def check_networks(networks: tuple[str, ...], path: str, report: Report, *, loopback: bool) -> None:
@@ -234,6 +250,16 @@ def check_posts(posts: PostSettings, report: Report, *, development: bool) -> Po
             check_domain(text, f"posts.default_reach[{index}]", report, development=development)
             for index, text in enumerate(posts.default_reach)
         ),
+    )
+
+
+def check_web(web: WebSettings, report: Report, *, development: bool) -> WebSettings:
+    """Hosts for previews in their one spelling."""
+    hosts = enumerate(web.preview_hosts)
+    path = "web.preview_hosts"
+    return replace(
+        web,
+        preview_hosts=tuple(check_domain(host, f"{path}[{n}]", report, development=development) for n, host in hosts),
     )
 
 

@@ -13,10 +13,12 @@ import msgspec
 from fedishare.config.checks import (
     check_database,
     check_federation,
+    check_instance,
     check_metrics,
     check_posts,
     check_registration,
     check_server,
+    check_web,
     is_development,
 )
 from fedishare.config.reading import Report, read_table, shown, unknown
@@ -113,14 +115,16 @@ def _config(raw: dict[str, Any], path: Path, environ: Mapping[str, str], report:
         report.add("secret_key", "there is none; `fedishare init` writes secrets.toml, or set FEDISHARE_SECRET_KEY")
     federation = check_federation(tables["federation"], base, report)
     check_metrics(tables["metrics"], report)
+    check_instance(tables["instance"], base, report)
     check_registration(tables["registration"], report)
     return Config(
         server=server,
         database=tables["database"],
+        instance=tables["instance"],
         media=tables["media"],
         registration=tables["registration"],
         posts=check_posts(tables["posts"], report, development=development),
-        web=tables["web"],
+        web=check_web(tables["web"], report, development=development),
         federation=federation,
         limits=tables["limits"],
         log=tables["log"],

@@ -98,6 +98,48 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
     ] = "sqlite:///fedishare.db"
 
 
+class InstanceSettings(Section, frozen=True, kw_only=True):
+    """What the instance says about itself. Texts in files are read when the server starts."""
+
+    title: Annotated[str, Meta(max_length=100, description="Its name in apps; the domain without it.")] = ""
+    description: Annotated[
+        str, Meta(max_length=500, description="One or two sentences about it, for the sign-in screens of apps.")
+    ] = "Short updates within the organization and with its partners."
+    languages: Annotated[
+        tuple[str, ...], Meta(description="The languages that people here mostly write, as codes.", examples=[["de"]])
+    ] = ("en",)
+    contact_email: Annotated[
+        str, Meta(description="A mail address for questions.", examples=["help@clinic.example"])
+    ] = ""
+    contact_account: Annotated[
+        str, Meta(description="The name of an account here for questions; shown to people who are signed in.")
+    ] = ""
+    extended_description: Annotated[
+        str | None,
+        Meta(description="A file (.html, or text) that says at length what this is.", examples=["texts/about.html"]),
+    ] = None
+    privacy_policy: Annotated[
+        str | None, Meta(description="A file with the privacy policy.", examples=["texts/privacy.html"])
+    ] = None
+    terms_of_service: Annotated[
+        str | None, Meta(description="A file with the terms of service.", examples=["texts/terms.html"])
+    ] = None
+    terms_effective: Annotated[
+        str,
+        Meta(description="The day from which these terms count; without it, the day of the file.",
+             examples=["2027-01-01"]),
+    ] = ""  # fmt: skip
+    peers: Annotated[
+        bool, Meta(description="Whether people who are signed in may list the domains of all partners.")
+    ] = False
+    activity: Annotated[
+        bool, Meta(description="Whether people who are signed in see how many posts and sign-ins a week has.")
+    ] = True
+    domain_blocks: Annotated[
+        bool, Meta(description="Whether people who are signed in may list the domains that are blocked.")
+    ] = False
+
+
 class MediaSettings(Section, frozen=True, kw_only=True):
     """Pictures, sounds and films."""
 
@@ -124,6 +166,14 @@ class RegistrationSettings(Section, frozen=True, kw_only=True):
             "decides. open: everybody who can reach the server."
         ),
     ] = "closed"
+    require_reason: Annotated[
+        bool, Meta(description="Whether who asks for an account must say why (with mode approval).")
+    ] = False
+    min_age: Annotated[
+        Annotated[int, Meta(ge=1, le=120)] | None,
+        Meta(description="How old one must be at least to sign up; apps then ask for the date of birth.",
+             examples=[18]),
+    ] = None  # fmt: skip
     confirm_email: Annotated[
         bool, Meta(description="Whether who signs up must prove a mail address. No mail is sent yet: open wants false.")
     ] = True
@@ -167,6 +217,14 @@ class WebSettings(Section, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether anybody sees profiles in a browser, and posts that are public for all partners."),
     ] = False
+    preview_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Hosts, besides the partners', that are asked for previews of links in posts that travel "
+            "(exact names). Nobody, by default. They learn that somebody here wrote or got the link.",
+            examples=[["www.who.int"]],
+        ),
+    ] = ()
 
 
 class PartnerEntry(Section, frozen=True, kw_only=True):
@@ -364,6 +422,7 @@ SECTIONS: Mapping[str, type[Section]] = MappingProxyType(
     {
         "server": ServerSettings,
         "database": DatabaseSettings,
+        "instance": InstanceSettings,
         "media": MediaSettings,
         "registration": RegistrationSettings,
         "posts": PostSettings,

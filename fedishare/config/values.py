@@ -9,6 +9,7 @@ from fedishare.config.secrets import Secrets
 from fedishare.config.settings import (
     DatabaseSettings,
     FederationSettings,
+    InstanceSettings,
     Limits,
     LogSettings,
     MediaSettings,
@@ -37,6 +38,7 @@ class Config:
 
     server: ServerSettings
     database: DatabaseSettings
+    instance: InstanceSettings
     media: MediaSettings
     registration: RegistrationSettings
     posts: PostSettings

@@ -34,6 +34,8 @@ class Purpose(StrEnum):
     MEDIA = "media"
     PAGE = "page"
     """An HTML page, for rel=me links."""
+    PREVIEW = "preview"
+    """An HTML page that a post links to, and its picture."""
     DELIVERY = "delivery"
 
 
@@ -97,6 +99,8 @@ class Facts:
         """Whether there is a post in it to read, so that ceilings and object types matter."""
         if self.activity_type == "Update" and self.object_type in _ACTORS:
             return False
+        if self.activity_type == "QuoteRequest" and self.object_type is None:
+            return False  # it names the post that is to quote, and does not bring it along
         return self.activity_type not in _NOT_POSTS
 
 

@@ -26,6 +26,7 @@ from fedishare.model.partners import ACTIVITY_TYPES, Direction, Partner, Partner
 from fedishare.model.posts import Visibility
 from fedishare.policy.facts import Facts, Purpose, Question, Verdict
 
+PREVIEW_HOST = "preview-host"
 _ABOUT_THEM = frozenset({Purpose.KEY, Purpose.ACTOR, Purpose.WEBFINGER, Purpose.NODEINFO})
 """Reading who they are, which every direction needs (to deliver, one reads the inbox's address)."""
 
@@ -65,6 +66,8 @@ class Policy:
     ambiguous: frozenset[str] = frozenset()
     """Hosts that several entries claim: nobody gets them."""
     own_hosts: frozenset[str] = frozenset()
+    previews: frozenset[str] = frozenset()
+    """Hosts that may be asked for previews of links although they are nobody's."""
     enabled: bool = False
     development: bool = False
     public_addressing: bool = False
@@ -200,6 +203,12 @@ def _names_public(partner: Partner, matter: Matter) -> bool:
     return matter.facts.public_addressed and not allowed
 
 
+def _previewed(matter: Matter) -> bool:
+    """A page of a host that the operator has listed for previews, and that is no partner's."""
+    is_preview = matter.facts.question is Question.FETCH and matter.facts.purpose is Purpose.PREVIEW
+    return is_preview and matter.partner is None and matter.host in matter.policy.previews
+
+
 def _allows(matter: Matter) -> Verdict:
     partner = matter.partner
     return Verdict.ALLOW if partner is not None and partner.state is PartnerState.ACTIVE else Verdict.PASS
@@ -238,7 +247,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "unlisted",
         "{host} is not on the allow-list; a security officer can add it with `fedishare partner add {host}`",
-        _deny_if(lambda m: m.partner is None),
+        _deny_if(lambda m: m.partner is None and not _previewed(m)),
         50,
     ),
     Rule(
@@ -323,6 +332,13 @@ RULES: tuple[Rule, ...] = (
         _ACTIVITIES,
     ),
     Rule("partner", "{partner} is a partner, and its terms allow it", _allows, 1000),
+    Rule(
+        PREVIEW_HOST,
+        "{host} is listed in [web] preview_hosts",
+        lambda m: Verdict.ALLOW if _previewed(m) else Verdict.PASS,
+        1001,
+        frozenset({Question.FETCH}),
+    ),
 )
 """Every rule of the first version of terms."""
 
@@ -335,6 +351,7 @@ def compile_policy(
     revision: int,
     development: bool = False,
     public_addressing: bool = False,
+    previews: Iterable[str] = (),
     rules: Iterable[Rule] = RULES,
 ) -> Policy:
     """Make a `Policy`. Never raises: a list that cannot be read is a policy for which there is nobody.
@@ -366,6 +383,7 @@ def compile_policy(
         enabled=enabled,
         development=development,
         public_addressing=public_addressing,
+        previews=frozenset(h for h in (normal_host(host, development=development) for host in previews) if h),
         problems=problems,
         rules=MappingProxyType(by_question),
     )

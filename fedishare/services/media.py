@@ -15,7 +15,7 @@ from fedishare.model.media import Kept, Media, MediaFacts, MediaState, Work
 from fedishare.model.posts import Attachment, Post, Visibility
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.services.site import Site
-from fedishare.store import actors, jobs, posts, scheduled
+from fedishare.store import actors, cards, jobs, posts, scheduled
 from fedishare.store import media as store
 from fedishare.store.db import Tx
 
@@ -292,6 +292,8 @@ def readable(tx: Tx, name: str, viewer: Id | None) -> bool:
     if actor_id is not None:
         actor = actors.by_id(tx, actor_id)
         return actor is not None and (actor.state < ActorState.SUSPENDED or actor.id == viewer)
+    if viewer is not None and media_id is None:
+        return cards.image_seen(tx, name, viewer)  # the picture of a link's preview
     media = store.by_id(tx, media_id) if media_id is not None else None
     if media is None or viewer is None:
         return False
