@@ -16,8 +16,9 @@ from fedishare.activitypub import delivery, inbox, outbox, peers, resolver
 from fedishare.activitypub import routes as activitypub_routes
 from fedishare.activitypub.federation import Federation
 from fedishare.activitypub.keyring import Keyring, new_keys
-from fedishare.api import leaving
+from fedishare.api import archives, leaving
 from fedishare.api import media as media_api
+from fedishare.api import notifications as notifications_api
 from fedishare.api import routes as api_routes
 from fedishare.api import scheduled as scheduled_api
 from fedishare.api.http import Api
@@ -170,7 +171,9 @@ def _worker(federation: Federation, api: Api) -> Worker:
     """What each kind of job is done by."""
     parts = (outbox, delivery, resolver, inbox)
     handlers = {kind: handler for part in parts for kind, handler in part.handlers(federation).items()}
-    handlers |= media_api.handlers(api) | scheduled_api.handlers(api) | cards.handlers(federation.instance) | leaving.handlers(api)
+    handlers |= notifications_api.handlers(api)
+    handlers |= media_api.handlers(api) | scheduled_api.handlers(api) | cards.handlers(federation.instance)
+    handlers |= leaving.handlers(api) | archives.handlers(api)
     return Worker(federation.instance.database, handlers, clock=federation.instance.clock)
 
 

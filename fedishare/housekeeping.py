@@ -24,7 +24,7 @@ from fedishare.model.ids import Domain, Millis, id_at
 from fedishare.model.media import FilesDropped
 from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
 from fedishare.policy.rules import Policy
-from fedishare.services import cards, media, search
+from fedishare.services import archives, cards, media, search
 from fedishare.store import activities, jobs, partners, relations, resets
 from fedishare.store import media as media_store
 from fedishare.store.db import NoticesLost, Tx
@@ -278,3 +278,4 @@ def _prune(tx: Tx, now: Millis) -> None:
     activities.prune_keys(tx, Millis(now - KEYS_KEPT))
     relations.prune_mutes(tx)
     resets.prune(tx)
+    archives.expire(tx)

@@ -227,7 +227,7 @@ async def _served(call: Call, path: Path) -> Answer:
     except OSError as error:
         raise NotFound(MISSING) from error
     headers.append((b"content-length", str(end - start).encode()))
-    return Answer(status=status, media_type=kind, headers=tuple(headers), stream=_pieces(path, start, end))
+    return Answer(status=status, media_type=kind, headers=tuple(headers), stream=pieces(path, start, end))
 
 
 def _size(path: Path) -> int:
@@ -251,7 +251,8 @@ def _span(wanted: str, size: int) -> tuple[int, int] | None:
     return (start, end) if start < end else None
 
 
-async def _pieces(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
+async def pieces(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
+    """A part of a file, as it is read."""
     while start < end:
         piece = await asyncio.to_thread(_part, path, start, min(end, start + PIECE))
         if not piece:

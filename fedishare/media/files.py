@@ -1,7 +1,7 @@
 """The folder of media files. Names are made here, never taken from anybody; whatever is not complete has no name yet.
 
 ``local/`` holds our own files (rows of ``media_file`` say whose they are), ``remote/`` what partners show, made anew
-and kept while there is room, ``tmp/`` what is being made.
+and kept while there is room, ``archives/`` what people take away with them, ``tmp/`` what is being made.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ TYPES = {
     "mp3": b"audio/mpeg",
 }  # fmt: skip
 """The only types that are ever served, by the only extensions that our names have."""
+ARCHIVE = re.compile(r"[0-9a-f]{32}\.zip\Z")
+"""The name of an archive of somebody's account."""
 STALE_SECONDS = 6 * 3600
 """After so long, what is in ``tmp/`` belongs to nobody."""
 LOST_SECONDS = 8 * 24 * 3600
@@ -87,10 +89,25 @@ class Folder:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder / name
 
+    def archive(self, name: str) -> Path:
+        """Where an archive of somebody's account is."""
+        return self.root / "archives" / name
+
+    def keep_archive(self, part: Path, name: str) -> int:
+        """Give a complete archive its name, durably; how many bytes it has."""
+        target = self.archive(name)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sync(part)
+        part.replace(target)
+        _sync(target.parent)
+        return target.stat().st_size
+
     def remove(self, name: str) -> None:
         """Delete one of our files, or an upload that waited; nothing happens when it is not there."""
         if NAME.match(name):
             self.local(name).unlink(missing_ok=True)
+        elif ARCHIVE.match(name):
+            self.archive(name).unlink(missing_ok=True)
         else:
             (self.root / "incoming" / Path(name).name).unlink(missing_ok=True)
 
@@ -145,7 +162,7 @@ class Folder:
 
     def sweep(self) -> None:
         """Delete what was left unfinished long ago."""
-        for folder, seconds in (("tmp", STALE_SECONDS), ("incoming", LOST_SECONDS)):
+        for folder, seconds in (("tmp", STALE_SECONDS), ("incoming", LOST_SECONDS), ("archives", LOST_SECONDS)):
             for path in (self.root / folder).glob("*"):
                 with contextlib.suppress(FileNotFoundError):
                     if path.stat().st_mtime < time.time() - seconds:

@@ -16,7 +16,7 @@ from fedishare.model.errors import BadInput, Conflict, NotFound
 from fedishare.model.ids import Handle, Id, Iri, parse_local_name
 from fedishare.model.names import Names
 from fedishare.model.outgoing import PublishActor, PublishMove, WithdrawActor
-from fedishare.services import media
+from fedishare.services import archives, media
 from fedishare.services import posts as post_services
 from fedishare.services.site import Site, federate
 from fedishare.store import (
@@ -25,11 +25,14 @@ from fedishare.store import (
     jobs,
     lists,
     markers,
+    measures,
     moderation,
+    notice_board,
     partners,
     people,
     posts,
     relations,
+    resets,
     scheduled,
     tags,
 )
@@ -262,6 +265,8 @@ def delete(tx: Tx, actor: Actor, by: str) -> None:
     end_tokens(tx, actor)
     credentials.forget(tx, actor.id)
     moderation.forget_sign_ins(tx, actor.id)
+    measures.forget(tx, actor.id)
+    notice_board.forget(tx, actor.id)
     moderation.drop_reports(tx, actor.id, actor.iri)
     partners.audit(tx, by, "account.delete", str(actor.handle))
     federate(tx, actor.id, WithdrawActor(actor.id, hosts))
@@ -284,6 +289,8 @@ def erase(tx: Tx, actor: Actor) -> None:
     markers.forget(tx, actor.id)
     media.forget(tx, actor)
     people.forget(tx, actor.id)
+    resets.drop_of(tx, actor.id)
+    archives.forget(tx, actor.id)
     actors.set_profile(tx, actor.id, actor.kind, Profile())
     actors.set_state(tx, actor.id, ActorState.DELETED)
 
@@ -318,3 +325,4 @@ def touch(tx: Tx, actor_id: Id, token_id: Id) -> None:
     """Note that a person and a token are in use."""
     credentials.seen(tx, actor_id)
     credentials.used(tx, token_id)
+    measures.was_here(tx, actor_id)
