@@ -4,11 +4,34 @@ from __future__ import annotations
 
 from functools import partial
 
-from fedishare.api import domain_blocks, leaving, lists, markers, own_account, passwords, people, scheduled, search, tags
+from fedishare.api import (
+    admin_accounts,
+    admin_blocks,
+    admin_domains,
+    admin_reports,
+    announcements,
+    archives,
+    conversations,
+    domain_blocks,
+    filters,
+    instance,
+    leaving,
+    lists,
+    markers,
+    notification_policy,
+    notifications,
+    objects,
+    own_account,
+    passwords,
+    people,
+    scheduled,
+    search,
+    tags,
+    trends,
+)
 from fedishare.api.accounts import Accounts
 from fedishare.api.files import Files
 from fedishare.api.http import Api
-from fedishare.api.instance import InstanceInfo
 from fedishare.api.media import MediaApi
 from fedishare.api.oauth import OAuth
 from fedishare.api.registration import Registration
@@ -24,27 +47,32 @@ from fedishare.store.interactions import Kind
 def routes(api: Api, streaming: Streaming) -> list[Route]:
     """The routes of the client API."""
     table = Table(api.instance.config.limits.api_bytes)
-    route, described = table.line, table.described
-    info = InstanceInfo(api)
     return [
-        described("/api/v1/instance", info.v1),
-        described("/api/v2/instance", info.v2),
-        described("/avatars/original/missing.svg", info.avatar),
-        described("/headers/original/missing.svg", info.header),
-        route("GET", "/api/v1/custom_emojis", "read", info.nothing, OWN),
-        route("GET", "/api/v1/announcements", "read", info.nothing, OWN),
+        *instance.routes(api, table),
+        *announcements.routes(api, table),
+        *admin_accounts.routes(api, table),
+        *admin_reports.routes(api, table),
+        *admin_domains.routes(api, table),
+        *admin_blocks.routes(api, table),
         *_sign_in(api, table),
         *_statuses(api, table),
         *_accounts(api, table),
         *own_account.routes(api, table),
         *passwords.routes(api, table),
         *leaving.routes(api, table),
+        *archives.routes(api, table),
         *people.routes(api, table),
         *domain_blocks.routes(api, table),
         *_timelines(api, table),
+        *notifications.routes(api, table),
+        *notification_policy.routes(api, table),
+        *conversations.routes(api, table),
+        *filters.routes(api, table),
         *scheduled.routes(api, table),
+        *trends.routes(api, table),
         *_streams(streaming, table),
         *_media(api),
+        *objects.routes(api),
         *lists.routes(api, table),
         *markers.routes(api, table),
         *tags.routes(api, table),
@@ -93,7 +121,8 @@ def sockets(streaming: Streaming) -> list[SocketRoute]:
 def _streams(streaming: Streaming, table: Table) -> list[Route]:
     scopes = {"user": "read:statuses", "user:notification": "read:notifications"}
     names = (
-        "user", "user:notification", "public", "public:local", "public:remote", "hashtag", "hashtag:local", "list",
+        "user", "user:notification", "public", "public:local", "public:remote", "direct", "hashtag", "hashtag:local",
+        "list",
     )  # fmt: skip
     at = "/api/v1/streaming/"
     found = [
