@@ -13,6 +13,7 @@ from fedishare.api.timelines import allowed
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Route
 from fedishare.model.errors import BadInput
+from fedishare.model.filters import Context
 from fedishare.model.ids import Id
 from fedishare.services import lists as services
 from fedishare.store import lists
@@ -125,7 +126,7 @@ class Lists:
                 # Much was looked through that does not belong there: the next page begins where this look ended.
                 newest, oldest = (rest.after, oldest) if page.upwards else (newest, rest.before)
             cursors = Cursors(Id(newest), Id(oldest)) if entries or rest is not None else None
-            return cursors, self.api.renderer.page(tx, allowed(tx, entries, viewer), viewer)
+            return cursors, self.api.renderer.page(tx, allowed(tx, entries, viewer), viewer, Context.HOME)
 
         cursors, parts = await self.api.database.read(read)
         return Answer(json_list(parts), headers=link_header(self.api, call, cursors))
