@@ -16,9 +16,14 @@ _KINDS = {
         activities.PostEdited,
         activities.PostRemoved,
         activities.Notified,
+        activities.NotificationsMerged,
+        activities.FiltersChanged,
+        activities.ConversationChanged,
         activities.ActorChanged,
         activities.PolicyChanged,
         activities.TokenRevoked,
+        activities.AccessChanged,
+        activities.AnnouncementChanged,
     )
 }
 LONGEST = 7_000

@@ -52,13 +52,15 @@ class Links:
 
     def of_actor(self, actor_id: Id, url: str) -> str:
         """An emoji in what an actor says of itself."""
-        ours = url.startswith(self.origin + "/")
-        return url if ours else self.shared(f"/media/people/{actor_id}/{digest_of(url)}")
+        return self._emoji(url, f"/media/people/{actor_id}/{digest_of(url)}")
 
     def of_post(self, post_id: Id, url: str) -> str:
         """An emoji of a post."""
-        ours = url.startswith(self.origin + "/")
-        return url if ours else self.shared(f"/media/remote/{post_id}/{digest_of(url)}")
+        return self._emoji(url, f"/media/remote/{post_id}/{digest_of(url)}")
+
+    def _emoji(self, url: str, elsewhere: str) -> str:
+        ours = self.ours(url)
+        return url if ours is None and url.startswith(self.origin + "/") else self.shared(ours or elsewhere)
 
     def of_attachment(self, post_id: Id, found: Attachment) -> tuple[str, str | None]:
         """The addresses of an attachment and of its preview."""

@@ -62,7 +62,7 @@ def add(config: Config, as_json: bool, domain: str, **given: Any) -> None:
     _not_in_file(config, wanted.names, "change its terms there")
 
     async def work(database: Database) -> Policy:
-        await _ours_alone(database, config, wanted)
+        await database.read(governance.check_alone, wanted)
         await database.write(governance.add_partner, wanted, BY)
         return await _policy(database, config)
 
@@ -94,21 +94,12 @@ def set_terms(config: Config, as_json: bool, domain: str, **given: Any) -> None:
         known = await database.read(governance.stored, name)
         wanted = replace(checked(entry_from(given, entry_of(known)), config), created_at=known.created_at)
         _not_in_file(config, wanted.names, "change its terms there")
-        await _ours_alone(database, config, wanted)
+        await database.read(governance.check_alone, wanted)
         await database.write(governance.change_partner, wanted, BY)
         return wanted, await _policy(database, config)
 
     changed, policy = with_database(config, work)
     _tell(config, policy, changed, "Changed", as_json=as_json)
-
-
-async def _ours_alone(database: Database, config: Config, wanted: Partner) -> None:
-    """No other partner of the database may have one of these hosts: nobody would get it then."""
-    others = await database.read(partners.all_partners)
-    for other in others:
-        shared = sorted(set(other.names) & set(wanted.names))
-        if other.domain != wanted.domain and other.state is not PartnerState.ENDED and shared:
-            raise Conflict(f"{shared[0]} is a host of the partner {other.domain} already; leave it in one of the two")
 
 
 def _not_in_file(config: Config, names: tuple[Domain, ...], what: str) -> None:

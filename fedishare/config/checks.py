@@ -78,9 +78,8 @@ def check_instance(instance: InstanceSettings, base: Path, report: Report) -> No
         try:
             date.fromisoformat(instance.terms_effective)
         except ValueError:
-            report.add(
-                "instance.terms_effective", f"expected a day such as 2027-01-01, found {shown(instance.terms_effective)}"
-            )
+            found = shown(instance.terms_effective)
+            report.add("instance.terms_effective", f"expected a day such as 2027-01-01, found {found}")
 
 
 def check_networks(networks: tuple[str, ...], path: str, report: Report, *, loopback: bool) -> None:

@@ -117,6 +117,35 @@ class AnswerFollow:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestQuote:
+    """QuoteRequest: ``instrument`` is the sender's post that is to quote ``object``; whole where it came along."""
+
+    iri: Iri | None
+    object: Iri
+    instrument: Iri
+    post: RemotePost | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerQuote:
+    """Accept or Reject of a QuoteRequest of ours; ``result`` is the authorization."""
+
+    accepted: bool
+    request: Iri | None
+    quoting: Iri | None
+    result: Iri | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReply:
+    """Accept or Reject of an answer of ours to a post whose author decides about answers."""
+
+    accepted: bool
+    reply: Iri
+    result: Iri | None
+
+
+@dataclass(frozen=True, slots=True)
 class Favourite:
     """Like, EmojiReact."""
 
@@ -204,6 +233,9 @@ Intent = (
     | RemoveActor
     | RequestFollow
     | AnswerFollow
+    | RequestQuote
+    | AnswerQuote
+    | AnswerReply
     | Favourite
     | Boost
     | RelayedActivity
@@ -258,6 +290,28 @@ class Notified:
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationsMerged:
+    """What was kept apart for ``owner_id`` is in the list of notifications now."""
+
+    owner_id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class FiltersChanged:
+    """``owner_id`` changed what they do not want to read."""
+
+    owner_id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationChanged:
+    """A conversation of ``owner_id`` has another last post, or was read."""
+
+    owner_id: Id
+    conversation_id: Id
+
+
+@dataclass(frozen=True, slots=True)
 class ActorChanged:
     """A profile, key or state changed: cached documents of it are stale."""
 
@@ -277,7 +331,33 @@ class TokenRevoked:
     account_id: Id
 
 
-Notice = JobsQueued | PostPublished | PostEdited | PostRemoved | Notified | ActorChanged | PolicyChanged | TokenRevoked
+@dataclass(frozen=True, slots=True)
+class AccessChanged:
+    """Which networks may come in changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementChanged:
+    """An announcement is new, changed, gone, or somebody reacted to it: ``kind`` is the stream's word, ``name`` the
+    reaction."""
+
+    announcement_id: Id
+    kind: str = "announcement"
+    name: str = ""
+
+
+Notice = (
+    JobsQueued
+    | PostPublished
+    | PostEdited
+    | PostRemoved
+    | Notified
+    | ActorChanged
+    | PolicyChanged
+    | TokenRevoked
+    | AccessChanged
+    | AnnouncementChanged
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from fedishare.model.errors import BadInput, Conflict, NotFound
 from fedishare.model.ids import Domain, Id, Iri
 from fedishare.model.outgoing import SendReport
 from fedishare.model.partners import Partner, PartnerState
+from fedishare.services import moderation
 from fedishare.services.site import federate
 from fedishare.store import activities, actors, jobs, partners, posts
+from fedishare.store import moderation as moderation_store
 from fedishare.store.db import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -27,6 +29,14 @@ def add_partner(tx: Tx, partner: Partner, by: str) -> None:
         raise Conflict(f"{partner.domain} is a partner already ({known.state.value}); `partner set` changes its terms")
     partners.put(tx, partner)
     partners.audit(tx, by, "partner.add", partner.domain, _terms(partner))
+
+
+def check_alone(tx: Tx, wanted: Partner) -> None:
+    """No other partner of the database may have one of its hosts: nobody would get it then. Raises `Conflict`."""
+    for other in partners.all_partners(tx):
+        shared = sorted(set(other.names) & set(wanted.names))
+        if other.domain != wanted.domain and other.state is not PartnerState.ENDED and shared:
+            raise Conflict(f"{shared[0]} is a host of the partner {other.domain} already; leave it in one of the two")
 
 
 def change_partner(tx: Tx, partner: Partner, by: str) -> None:
@@ -67,7 +77,9 @@ def report(tx: Tx, reporter: Actor, target_id: Id, post_ids: list[Id], comment: 
         raise NotFound("Record not found")
     own = [p for p in (posts.visible(tx, i, reporter.id) for i in post_ids) if p and p.author_id == target_id]
     ident = activities.put_report(tx, reporter.iri, None, target_id, _encode([p.id for p in own]).decode(), comment)
+    moderation.told(tx, ident, reporter)
     if forward and not target.is_local:
+        moderation_store.forwarded(tx, ident)
         # spec: R47
         change = SendReport(ident, target_id, tuple(p.iri for p in own), comment)
         federate(tx, actors.instance_actor(tx).id, change)
@@ -83,5 +95,6 @@ def receive_report(tx: Tx, reporter: Actor, iri: Iri | None, object_iris: tuple[
     if target is None:
         return False
     about = [p.id for p in found if p.author_id == target]
-    activities.put_report(tx, reporter.iri, iri, target, _encode(about).decode(), comment)
+    ident = activities.put_report(tx, reporter.iri, iri, target, _encode(about).decode(), comment)
+    moderation.told(tx, ident, reporter)
     return True

@@ -626,6 +626,9 @@ def test_every_key_is_explained_and_every_default_is_valid(tmp_path: Path) -> No
         (tmp_path / "tls").mkdir(exist_ok=True)
         (tmp_path / "tls" / f"{name}.pem").write_text("pem")
         (tmp_path / "tls" / f"{name}.pem").chmod(0o600)
+    (tmp_path / "texts").mkdir()
+    for name in ("about", "privacy", "terms"):
+        (tmp_path / "texts" / f"{name}.html").write_text("<p>text</p>")
     # Taking away every "# " in front of a key gives a file that loads: examples are real.
     lines = [line.lstrip("# ") if " = " in line or "[[" in line else line for line in text.splitlines()]
     opened = "\n".join(line for line in lines if line.partition(" = ")[0] in KEYS or not line or line[0] in "#[")

@@ -112,3 +112,10 @@ CREATE TABLE tag_setting (
     usable {int} NOT NULL DEFAULT 1,
     listable {int} NOT NULL DEFAULT 1
 ) {without_rowid};
+
+-- On which days (since 1970) somebody was here: for weekly numbers, forgotten after a year.
+CREATE TABLE active_day (
+    day {int} NOT NULL,
+    actor_id {int} NOT NULL REFERENCES actor (id) ON DELETE CASCADE,
+    PRIMARY KEY (day, actor_id)
+) {without_rowid};
