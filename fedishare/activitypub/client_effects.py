@@ -24,6 +24,7 @@ from fedishare.activitypub.client_wishes import (
     FollowActor,
     LikePost,
     PinPost,
+    PinTag,
     Publish,
     Remove,
     Share,
@@ -47,7 +48,7 @@ from fedishare.model.outgoing import (
 from fedishare.model.posts import (
     Post,
 )
-from fedishare.services import interactions, relations
+from fedishare.services import interactions, relations, tags
 from fedishare.store import activities, actors, posts
 from fedishare.store import interactions as interaction_rows
 from fedishare.store import relations as relation_rows
@@ -105,6 +106,22 @@ def _pin(doing: Doing, wish: PinPost) -> Made:
     iri = doing.named("adds" if verb == "adds" else "removes", PublishPin)
     target, followers = doing.names.featured(doing.me.name), doing.names.followers(doing.me.name)
     return Made(iri, write(iri, doing.me.iri, post.iri, target=target, to=[followers]))
+
+
+def _pin_tag(doing: Doing, wish: PinTag) -> Made:
+    name = tags.name_of(wish.name)
+    if name is None:
+        raise BadInput(f"object: {wish.name[:80]!r} is no hashtag", path="object.name")
+    if wish.added:
+        tags.feature(doing.tx, doing.me.id, name)
+    else:
+        tags.unfeature(doing.tx, doing.me.id, name)
+    # A hashtag on a profile is read, not told: so it always has an id of its own here.
+    write, number = (writer.add if wish.added else writer.remove), doing.tx.new_id()
+    iri = doing.names.activity(doing.me.name, "adds" if wish.added else "removes", number)
+    target = doing.names.featured_tags(doing.me.name)
+    document = write(iri, doing.me.iri, Iri(doing.names.tag(name)), target=target, to=[])
+    return Made(iri, document | {"object": writer.hashtag(name, doing.names)})
 
 
 # People
@@ -246,6 +263,7 @@ _EFFECTS: dict[type, Callable[[Doing, Any], Made]] = {
     FollowActor: _follow,
     AnswerFollower: _answer,
     PinPost: _pin,
+    PinTag: _pin_tag,
     LikePost: _like,
     BlockActor: _block,
     Share: _share,

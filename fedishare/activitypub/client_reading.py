@@ -21,6 +21,7 @@ from fedishare.activitypub.client_wishes import (
     LikePost,
     Me,
     PinPost,
+    PinTag,
     Publish,
     Remove,
     Share,
@@ -331,6 +332,12 @@ def _reject(document: Document, me: Me, reading: Reading) -> Wish:
 
 def _pin(document: Document, me: Me, reading: Reading, *, added: bool) -> Wish:
     target = required_iri(one(document.get("target"), "target"), "target", reading.development)
+    if target == me.featured_tags:
+        inner = one(document.get("object"), "object")
+        name = inner.get("name") if isinstance(inner, dict) and types_of(inner) == ("Hashtag",) else None
+        if not isinstance(name, str):
+            raise BadInput("object: a Hashtag with a name was expected", path="object")
+        return PinTag(name, added)
     if target != me.featured:
         raise NotAllowed(f"target: {me.featured} was expected, found {target[:200]}")
     return PinPost(_target(document, reading), added)

@@ -27,6 +27,7 @@ class Me:
     iri: Iri
     followers: Iri
     featured: Iri
+    featured_tags: Iri
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,14 @@ class PinPost:
 
 
 @dataclass(frozen=True, slots=True)
+class PinTag:
+    """Add to, or Remove from, the hashtags on one's profile."""
+
+    name: str
+    added: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LikePost:
     """Like."""
 
@@ -175,6 +184,7 @@ Wish = (
     | FollowActor
     | AnswerFollower
     | PinPost
+    | PinTag
     | LikePost
     | BlockActor
     | Share
@@ -187,6 +197,7 @@ _SCOPES = {
     LikePost: "write:favourites",
     BlockActor: "write:blocks",
     PinPost: "write:accounts",
+    PinTag: "write:accounts",
     EditMe: "write:accounts",
 }
 UNDONE = {

@@ -6,6 +6,9 @@ import re
 from functools import partial
 
 from fedishare.activitypub import inbox
+from fedishare.activitypub.client import ClientSide
+from fedishare.activitypub.client_documents import ClientDocuments
+from fedishare.activitypub.client_wishes import SCOPES
 from fedishare.activitypub.documents import Documents
 from fedishare.activitypub.federation import Federation
 from fedishare.http.call import Answer, Call
@@ -49,6 +52,64 @@ async def _nothing(call: Call) -> Answer:
     raise NotFound("Record not found")
 
 
+def _either(partners: Handler, people: Handler) -> Handler:
+    async def handle(call: Call) -> Answer:
+        return await (people if call.viewer is not None else partners)(call)
+
+    return handle
+
+
+def _shared_routes(partners: Documents, people: ClientDocuments) -> list[Route]:
+    """What partners read with a signature, and our people's programs with a token: each as far as it is for them."""
+    at = "/users/{name}"
+    posts, account = ("read:statuses",), ("read:accounts",)
+    both: dict[str, tuple[Handler, Handler, tuple[str, ...]]] = {
+        at: (partners.actor, people.actor, account),
+        f"{at}/outbox": (partners.outbox, people.outbox, posts),
+        f"{at}/followers": (partners.followers, people.followers, account),
+        f"{at}/following": (partners.following, people.following, account),
+        f"{at}/liked": (partners.liked, people.liked, account),
+        f"{at}/collections/featured": (partners.featured, people.featured, posts),
+        f"{at}/collections/tags": (partners.featured_tags, people.featured_tags, account),
+        f"{at}/statuses/{{id}}": (partners.post, people.post, posts),
+        f"{at}/statuses/{{id}}/activity": (partners.post_activity, people.post_activity, posts),
+        f"{at}/statuses/{{id}}/replies": (partners.replies, people.replies, posts),
+        f"{at}/statuses/{{id}}/likes": (partners.likes, people.likes, posts),
+        f"{at}/statuses/{{id}}/shares": (partners.shares, people.shares, posts),
+        f"{at}/{{verb}}/{{id}}": (partners.sent, people.sent, posts),
+    }
+    return [
+        Route(
+            method="GET", path=path, handler=_either(partner, person), access=Access.PEER_OR_TOKEN, scopes=scopes,
+            rate=Rate.API, max_body=0, audience=Audience.CAN_SEE,
+        )
+        for path, (partner, person, scopes) in both.items()
+    ]  # fmt: skip
+
+
+def _client_routes(federation: Federation, client: ClientSide) -> list[Route]:
+    """ActivityPub's client side: one's own outbox and inbox, and partners' documents."""
+    limit, names = federation.instance.config.limits.api_bytes, federation.instance.site.names
+
+    def line(method: str, path: str, handler: Handler, scopes: tuple[str, ...], audience: Audience) -> Route:
+        return Route(
+            method=method, path=path, handler=handler, access=Access.TOKEN, scopes=scopes, rate=Rate.API,
+            max_body=limit if method == "POST" else 0, audience=audience,
+        )  # fmt: skip
+
+    return [
+        line("POST", "/users/{name}/outbox", client.post, SCOPES, Audience.OWN),
+        line("GET", "/users/{name}/inbox", client.documents.inbox, ("read:notifications",), Audience.OWN),
+        line(
+            "POST",
+            names.proxy().removeprefix(names.origin),
+            client.proxy,
+            ("read:statuses", "read:accounts"),
+            Audience.CAN_SEE,
+        ),
+    ]
+
+
 def _open_routes(federation: Federation, documents: Documents) -> list[Route]:
     """What anybody may read: the instance actor, and what this server is."""
     about = page(str(federation.instance.site.names.domain), _ABOUT)
@@ -77,20 +138,7 @@ def routes(federation: Federation) -> list[Route]:
     documents = Documents(federation)
     limits = federation.instance.config.limits
     readable: dict[str, Handler] = {
-        "/users/{name}": documents.actor,
-        "/users/{name}/outbox": documents.outbox,
-        "/users/{name}/followers": documents.followers,
-        "/users/{name}/following": documents.following,
         "/users/{name}/followers_synchronization": documents.partial_followers,
-        "/users/{name}/liked": documents.liked,
-        "/users/{name}/collections/featured": documents.featured,
-        "/users/{name}/collections/tags": documents.featured_tags,
-        "/users/{name}/statuses/{id}": documents.post,
-        "/users/{name}/statuses/{id}/activity": documents.post_activity,
-        "/users/{name}/statuses/{id}/replies": documents.replies,
-        "/users/{name}/statuses/{id}/likes": documents.likes,
-        "/users/{name}/statuses/{id}/shares": documents.shares,
-        "/users/{name}/{verb}/{id}": documents.sent,
         "/flags/{id}": partial(documents.sent, verb="flags"),
         # spec: R120 — profile and post pages answer with the document to those that ask for it
         "/@{name}": documents.actor,
@@ -106,6 +154,9 @@ def routes(federation: Federation) -> list[Route]:
         )
         for path, handler in readable.items()
     ]  # fmt: skip
+    people = ClientDocuments(federation, documents)
+    found += _shared_routes(documents, people)
+    found += _client_routes(federation, ClientSide(federation, people))
     found += _open_routes(federation, documents)
     receive = partial(inbox.receive, federation)
     found += [

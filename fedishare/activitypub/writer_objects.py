@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from fedishare.activitypub.jsonld import ACTOR_CONTEXT, OBJECT_CONTEXT, format_time
+from fedishare.activitypub.quotes_writer import policy_field, quote_fields, quote_link
 from fedishare.model.actors import Actor, ActorKey, Emoji, Image
 from fedishare.model.ids import Iri, Millis
 from fedishare.model.names import INSTANCE_ACTOR_NAME, Names
 from fedishare.model.posts import Attachment, Content, Mention, Poll, Post
+from fedishare.model.quotes import NO_CONSENT, NoteConsent
+from fedishare.text import quote_inline
 
 Document = dict[str, object]
 
@@ -45,7 +48,7 @@ def actor_document(actor: Actor, keys: Sequence[ActorKey], *, names: Names) -> D
         # spec: R107 — pinned posts
         "featured": names.featured(name),
         "featuredTags": names.featured_tags(name),
-        "endpoints": {"sharedInbox": names.shared_inbox()},
+        "endpoints": _endpoints(names),
         # spec: R109 — FEP-2c59
         "webfinger": f"{name}@{names.domain}",
         "manuallyApprovesFollowers": profile.locked,
@@ -72,6 +75,17 @@ def actor_document(actor: Actor, keys: Sequence[ActorKey], *, names: Names) -> D
     if profile.moved_to is not None:
         document["movedTo"] = profile.moved_to  # spec: R106
     return document
+
+
+def _endpoints(names: Names) -> Document:
+    """For other servers one inbox; for people's own programs the ways of ActivityPub's client side (4.1)."""
+    return {
+        "sharedInbox": names.shared_inbox(),
+        "proxyUrl": names.proxy(),
+        "uploadMedia": names.uploads(),
+        "oauthAuthorizationEndpoint": names.sign_in(),
+        "oauthTokenEndpoint": names.tokens(),
+    }
 
 
 def instance_actor_document(keys: Sequence[ActorKey], *, names: Names) -> Document:
@@ -130,27 +144,34 @@ def note(
     replies: int | None = None,
     likes: int | None = None,
     shares: int | None = None,
+    consent: NoteConsent = NO_CONSENT,
 ) -> Document:
     """A local post as Note or Question.
 
     ``to`` and ``cc`` come from `addressing.addressing_of`. The three totals are those of the post unless others are
-    given, for peers that must not learn what went on inside.
+    given, for peers that must not learn what went on inside. ``consent`` is what it quotes, and by whose leave.
     """
     # spec: R68 — everything that peers look for
     # spec: R42 — bto and bcc are never written
     content, name, number = post.content, author.name, post.id
+    # The link for those who know no quotes stands before the text, and is no part of what was written.
+    quoted = quote_inline(consent.quoted_url or consent.quoted_iri) if consent.quoted_iri is not None else ""
+    html = f"{quoted}{content.html}"
+    followers = author.endpoints.followers or names.followers(name)
     document: Document = {
         "@context": OBJECT_CONTEXT,
         "id": post.iri,
         "type": post.kind.value,
         "attributedTo": author.iri,
-        "content": content.html,
+        "content": html,
         "published": format_time(post.published),
         "to": list(to),
         "cc": list(cc),
         "url": post.url or names.post_page(name, number),
         "sensitive": content.sensitive or (author.sensitized and bool(content.attachments)),
-        "tag": _tags(content, names),
+        "tag": [*_tags(content, names), *quote_link(consent)],
+        "interactionPolicy": policy_field(post, author.iri, followers, (*to, *cc)),
+        **quote_fields(consent),
         "attachment": [_attachment(each) for each in content.attachments],
         # spec: R92 — collections with totalItems
         "replies": _total(names.replies(name, number), post.replies_count if replies is None else replies),
@@ -163,13 +184,16 @@ def note(
         document["summary"] = content.summary  # spec: R76
     if content.language:
         # spec: R75 — content holds the same text
-        document["contentMap"] = {content.language: content.html}
+        document["contentMap"] = {content.language: html}
         if content.summary:
             document["summaryMap"] = {content.language: content.summary}
     if content.source:
         document["source"] = {"content": content.source, "mediaType": "text/plain"}  # spec: R79
     if post.in_reply_to_iri is not None:
         document["inReplyTo"] = post.in_reply_to_iri  # spec: R78
+    if consent.reply_approval is not None:
+        # spec: R102 — the approval under its older and its newer name
+        document["approvedBy"] = document["replyAuthorization"] = consent.reply_approval
     if post.context_iri is not None:
         document["context"] = document["conversation"] = post.context_iri  # spec: R93
     if post.edited_at is not None:

@@ -51,14 +51,15 @@ class MediaApi:
                 source = file_of(found, "file", largest)
                 if source is None:
                     raise BadInput(BLANK, path="file")
-                media = await self._take(call.me.id, source, read_note(found), wait=wait)
+                media = await self.take(call.me.id, source, read_note(found), wait=wait)
                 if media.state is MediaState.READY and found.raw("thumbnail") is not None:
                     media = await self._change(call.me.id, media.id, found)
         except TooLarge as error:
             raise too_large(largest) from error
         return self._answer(media, call.me.id, waiting=202)
 
-    async def _take(self, owner: Id, source: BinaryIO, note: Note, *, wait: bool) -> Media:
+    async def take(self, owner: Id, source: BinaryIO, note: Note, *, wait: bool) -> Media:
+        """Keep an upload: pictures at once, films and sounds by a job unless it is to ``wait``. Raises `BadInput`."""
         studio = self.api.instance.studio
         found = await studio.identify(source)
         if found.family == "image":

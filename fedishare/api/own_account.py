@@ -21,13 +21,13 @@ from fedishare.model.ids import Domain, Id, parse_domain
 from fedishare.model.media import Kept
 from fedishare.model.posts import Visibility
 from fedishare.services import accounts as account_services
-from fedishare.services import media
+from fedishare.services import emojis, media, profiles
 from fedishare.services.media import check_description
 from fedishare.store import credentials, relations
 from fedishare.store.db import Tx
 from fedishare.text import clean_text, compose_html, plain_text
 
-MAX_NAME, MAX_NOTE, MAX_FIELDS, MAX_FIELD, MAX_DOMAINS = 30, 500, 4, 255, 100
+MAX_FIELDS, MAX_FIELD, MAX_DOMAINS = 4, 255, 100
 PICTURES = ("avatar", "header")
 QUOTE_POLICIES = ("public", "followers", "nobody")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}\Z")
@@ -89,24 +89,20 @@ class OwnAccount:
 
     def _update(self, tx: Tx, viewer: Id, found: Params, pictures: dict[str, Kept]) -> entities.CredentialAccount:
         actor = own(tx, viewer)
-        profile = self._pictured(tx, actor, found, pictures)
-        name, note = clean_text(found.text("display_name", profile.display_name)), profile.source
-        if len(name) > MAX_NAME:
-            raise BadInput(f"Validation failed: Display name is longer than {MAX_NAME} characters", path="display_name")
-        if "note" in found:
-            note = clean_text(found.text("note"))
-            if len(note) > MAX_NOTE:
-                raise BadInput(f"Validation failed: Note is longer than {MAX_NOTE} characters", path="note")
-        names = self.api.site.names
+        profile = profiles.reworded(
+            self._pictured(tx, actor, found, pictures), self.api.site,
+            name=found.text("display_name") if "display_name" in found else None,
+            note=found.text("note") if "note" in found else None,
+        )  # fmt: skip
         profile = replace(
-            profile, display_name=name, source=note,
-            summary=compose_html(note, mentions={}, hashtag_url=names.tag, development=self.api.site.development),
+            profile,
             locked=found.flag("locked", profile.locked), discoverable=found.flag("discoverable", profile.discoverable),
             indexable=found.flag("indexable", profile.indexable),
             hide_collections=found.flag("hide_collections", profile.hide_collections),
             fields=self._fields(found) if "fields_attributes" in found else profile.fields,
             attribution_domains=_domains(found) if "attribution_domains" in found else profile.attribution_domains,
         )  # fmt: skip
+        profile = emojis.profile_dressed(tx, self.api.site, profile)
         bot = found.flag("bot", actor.kind.is_bot)
         kind = actor.kind if bot == actor.kind.is_bot else (ActorKind.SERVICE if bot else ActorKind.PERSON)
         account_services.update_profile(tx, actor, profile, kind)

@@ -177,6 +177,22 @@ class Names:
         """The inbox of everybody here."""
         return Iri(f"{self.origin}/inbox")
 
+    def uploads(self) -> Iri:
+        """Where people's own programs upload files; each has its id below."""
+        return Iri(f"{self.origin}/api/activitypub/media")
+
+    def proxy(self) -> Iri:
+        """Where people's own programs read partners' documents."""
+        return Iri(f"{self.origin}/api/activitypub/proxy")
+
+    def sign_in(self) -> Iri:
+        """Where people allow a program to act for them (OAuth 2)."""
+        return Iri(f"{self.origin}/oauth/authorize")
+
+    def tokens(self) -> Iri:
+        """Where a program gets its token (OAuth 2)."""
+        return Iri(f"{self.origin}/oauth/token")
+
     def instance_actor(self) -> Iri:
         """The actor that signs our fetches and sends our reports."""
         return Iri(f"{self.origin}/actor")
