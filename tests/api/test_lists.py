@@ -130,7 +130,9 @@ async def test_a_list_shows_its_members_posts_as_its_owner_may_see_them(both: Ho
     assert await shown(ana, found) == []
     await ana.do(f"/api/v1/accounts/{ben.id}/unmute")
     await ana.do(f"/api/v1/lists/{found['id']}/accounts", account_ids=[str(cy.id)])
-    assert await shown(ana, found) == ["private", "unlisted", "public", "cy is not in it"], "who is in it counts at once"
+    assert await shown(ana, found) == ["private", "unlisted", "public", "cy is not in it"], (
+        "who is in it counts at once"
+    )
     await both.org.write(accounts.suspend, await both.org.by_handle("ben"), "test")
     assert await shown(ana, found) == ["cy is not in it"]
 

@@ -191,3 +191,55 @@ async def test_the_end_of_the_server_ends_streams(live: Live) -> None:
         live.org.server.end_streams()
         with pytest.raises(websockets.ConnectionClosed):
             await asyncio.wait_for(listening.recv(), SOON)
+
+
+async def test_a_list_is_heard_by_its_owner_alone_whoever_is_in_it_now(live: Live) -> None:
+    ana, ben, cy = [await live.org.person(name) for name in ("ana", "ben", "cy")]
+    await ana.follow("ben")
+    await ana.follow("cy")
+    made = await ana.do("/api/v1/lists", title="Lab", exclusive=True)
+    at = f"/api/v1/lists/{made['id']}/accounts"
+    await ana.do(at, account_ids=[str(ben.id)])
+    async with (
+        socket(live, token_of(ana), stream="list", list=made["id"]) as listening,
+        socket(live, token_of(ana), stream="user") as home,
+    ):
+        await cy.say("not in it")
+        said = await ben.say("in it", visibility="private")
+        stream, kind, payload = await heard(listening)
+        assert (stream, kind, payload["id"]) == (["list", made["id"]], "update", said["id"])
+        await ana.do(at, account_ids=[str(cy.id)])
+        await ana.do(at, 200, "DELETE", account_ids=[str(ben.id)])
+        await ben.say("not in it any more")
+        later = await cy.say("in it now")
+        assert (await heard(listening))[2]["id"] == later["id"]
+        await cy.edit(later, "changed")
+        assert (await heard(listening))[1] == "status.update"
+        await cy.delete(later)
+        assert (await heard(listening))[1:] == ("delete", later["id"])
+        events = [await heard(home) for _ in range(2)]
+        assert [p["content"] for _, _, p in events] == ["<p>not in it</p>", "<p>not in it any more</p>"], "exclusive"
+        for text, status in (
+            ({"type": "subscribe", "stream": "list"}, 400),
+            ({"type": "subscribe", "stream": "list", "list": "x"}, 404),
+        ):
+            await listening.send(json.dumps(text))
+            assert json.loads(await asyncio.wait_for(listening.recv(), SOON))["status"] == status
+    for wrong in (f"list={made['id']}", "list=1", "list="):
+        url = f"http://{live.address}/api/v1/streaming/list?{wrong}"
+        async with httpx.AsyncClient() as client:
+            refused = await client.get(url, headers=dict(ben.client.headers))
+        assert refused.status_code == (400 if wrong == "list=" else 404), wrong
+    with pytest.raises(websockets.exceptions.InvalidStatus):
+        async with socket(live, token_of(ben), stream="list", list=made["id"]):
+            pass
+
+
+async def test_posts_with_a_followed_tag_are_heard_at_home(live: Live) -> None:
+    ana, ben = await live.org.person("ana"), await live.org.person("ben")
+    await ana.do("/api/v1/tags/xray/follow")
+    async with socket(live, token_of(ana), stream="user") as home:
+        await ben.say("unlisted #xray", visibility="unlisted")
+        said = await ben.say("look #xray")
+        _, kind, payload = await heard(home)
+        assert (kind, payload["id"]) == ("update", said["id"])

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fedishare.model.ids import time_of
+from fedishare.model.ids import Id, time_of
 from fedishare.services import accounts
 from fedishare.services.tags import name_of
 from fedishare.store import markers, tags
@@ -78,7 +78,7 @@ async def test_a_tag_tells_how_it_was_used(both: House) -> None:
     await ben.say("#xray hidden", visibility="unlisted")
     tag = await both.cy.get("/api/v1/tags/xray")
     msgspec.convert(tag, FullTag)
-    today = time_of(int(said["id"])) // 1000 // DAY * DAY
+    today = time_of(Id(int(said["id"]))) // 1000 // DAY * DAY
     assert [d["day"] for d in tag["history"]] == [str(today - n * DAY) for n in range(7)]
     assert [(d["uses"], d["accounts"]) for d in tag["history"]][:4] == [("3", "2"), ("0", "0"), ("1", "1"), ("0", "0")]
     assert tag["id"] == (await ana.get("/api/v1/tags/%23XRAY"))["id"] and tag["url"].endswith("/tags/xray")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fedishare.model.posts import Visibility
-from fedishare.services import accounts
+from fedishare.model.posts import Attachment, Visibility
+from fedishare.services import accounts, relations
 from tests.support.instances import House, house
 from tests.support.world import plain
 
@@ -185,12 +185,12 @@ async def test_whom_one_does_not_want_is_not_there(both: House) -> None:
     said = await ana.say("@ben one #x")
     await ben.do(f"/api/v1/accounts/{ana.id}/mute", duration=60)
     await ana.say("@ben two #x")
-    assert await ben.texts() == [] and await ben.notifications() == [("mention", "ana")]
+    assert await ben.texts() == [] and await ben.notifications() == [], "what came before the mute waits for its end"
     for path in ("/api/v1/timelines/public", "/api/v1/timelines/tag/x"):
         assert await ben.get(path) == []
     assert len(await ben.get(f"/api/v1/accounts/{ana.id}/statuses")) == 2, "who looks at a profile wants to see it"
     both.world.clock.forward(61_000)
-    assert len(await ben.texts()) == 2
+    assert len(await ben.texts()) == 2 and await ben.notifications() == [("mention", "ana")]
     await cy.do(f"/api/v1/statuses/{said['id']}/reblog")
     await ben.do(f"/api/v1/accounts/{cy.id}/follow")
     await ben.do(f"/api/v1/accounts/{ana.id}/block")
@@ -200,6 +200,75 @@ async def test_whom_one_does_not_want_is_not_there(both: House) -> None:
     mine = await ben.say("@ana you cannot see this")
     assert (await ana.client.get(f"/api/v1/statuses/{mine['id']}")).status_code == 404
     assert ("mention", "ben") not in await ana.notifications()
+
+
+async def test_a_follow_says_what_comes_home(both: House) -> None:
+    ana, ben = both.ana, both.ben
+    zoe = await both.guest("zoe")
+    said = await both.said(zoe, "from outside")
+    await ana.say("old deutsch", language="de")
+    at = f"/api/v1/accounts/{ana.id}/follow"
+    first = await ben.do(at, languages=["en", "fr"], notify=True, reblogs=False)
+    assert (first["languages"], first["notifying"], first["showing_reblogs"]) == (["en", "fr"], True, False)
+    assert await ben.texts() == [], "what is there already counts, too"
+    for language in ("de", "en", None):
+        await ana.say(f"in {language}", language=language)
+    await ana.do(f"/api/v1/statuses/{said.id}/reblog")
+    assert await ben.texts() == ["in None", "in en"]
+    again = await ben.do(at, reblogs=True)
+    assert again == first | {"showing_reblogs": True}, "what is not given stays"
+    form = await ben.client.post(at, data={"languages[]": ["de"], "notify": "false"})
+    assert (form.json()["languages"], form.json()["notifying"]) == (["de"], False)
+    await ana.say("neu", language="de")
+    await ana.say("new", language="en")
+    assert await ben.texts() == ["neu", "in None", "in en"]
+    everything = await ben.do(at, languages=[""])
+    assert everything["languages"] is None
+    refused = await ben.do(at, 422, languages=["%", "en"])
+    assert refused["error"].startswith("Validation failed: Languages")
+    # The same of a request that waits for its answer.
+    await both.cy.do("/api/v1/accounts/update_credentials", 200, "PATCH", locked=True)
+    asked = await ben.do(f"/api/v1/accounts/{both.cy.id}/follow", notify=True)
+    assert (asked["requested"], asked["notifying"], asked["showing_reblogs"]) == (True, True, True)
+    other = await both.cy.get("/api/v1/accounts/relationships", **{"id[]": str(ben.id)})
+    assert (other[0]["requested_by"], other[0]["notifying"]) == (True, False)
+
+
+async def test_answers_come_home_to_those_who_follow_both(both: House) -> None:
+    ana, ben, cy = both.ana, both.ben, both.cy
+    zoe, yan = await both.guest("zoe"), await both.guest("yan")
+    for person, known in ((ana, (zoe, yan)), (ben, (zoe,))):
+        for each in known:
+            made = await both.org.write(relations.follow, both.site, await both.org.by_handle(person.name), each.id)
+            await both.org.write(relations.accept, made)
+    parent = f"{yan.iri}/statuses/2"
+    # The answer arrives before what it answers: whose it is decides, so it waits.
+    await both.said(zoe, "answer", answers=parent)
+    assert await ana.texts() == [] and await ben.texts() == []
+    await both.said(yan, "question")
+    assert await ana.texts() == ["question", "answer"] and await ben.texts() == []
+    mine = await cy.say("by cy", reach="partners")
+    await both.said(zoe, "to cy", answers=mine["uri"])
+    await both.said(zoe, "to itself", answers=f"{zoe.iri}/statuses/1")
+    assert await ben.texts() == ["to itself"]
+    await ben.do(f"/api/v1/accounts/{cy.id}/follow")
+    await both.said(zoe, "to cy again", answers=mine["uri"])
+    assert await ben.texts() == ["to cy again", "to itself", "by cy"]
+    late = await both.org.person("late")
+    await late.do(f"/api/v1/accounts/{cy.id}/follow")
+    made = await both.org.write(relations.follow, both.site, await both.org.by_handle("late"), zoe.id)
+    await both.org.write(relations.accept, made)
+    assert set(await late.texts()) == {"to cy again", "to itself", "to cy", "by cy"}, "also when a follow begins"
+
+
+async def test_the_public_timeline_of_pictures(both: House) -> None:
+    await both.ana.say("text")
+    picture = Attachment("https://lab.example/p.png", "image/png", "image")
+    await both.said(await both.guest("zoe"), "picture", attachments=(picture,))
+    for path in ("/api/v1/timelines/public", "/api/v1/timelines/public?remote=true"):
+        found = await both.ben.client.get(path, params={"only_media": "true"} | dict(httpx.URL(path).params))
+        assert [plain(s) for s in found.json()] == ["picture"]
+    assert await both.ben.get("/api/v1/timelines/public", only_media="true", local="true") == []
 
 
 async def test_who_is_suspended_disappears_with_everything(both: House) -> None:
