@@ -11,7 +11,6 @@ import pytest
 
 from fedishare.housekeeping import Housekeeping
 from fedishare.model.activities import PostEdited
-from fedishare.model.ids import Millis
 from fedishare.model.partners import PartnerState
 from fedishare.model.posts import Visibility
 from fedishare.services import cards as service
@@ -273,5 +272,5 @@ async def test_the_refusal_of_a_page_is_in_the_decision_log(home: House) -> None
     await home.world.settle()
     keeping = Housekeeping(home.org.server.federation, home.org.server.worker)
     await keeping.flush()
-    rows = await home.org.read(partner_store.decisions, Millis(0))
+    rows = await home.org.read(partner_store.decisions)
     assert any(WHO in str(row) and "unlisted" in str(row) for row in rows)
