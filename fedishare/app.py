@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from fedishare import __version__, cards, operations
-from fedishare.activitypub import delivery, inbox, outbox, peers, resolver
+from fedishare.activitypub import delivery, inbox, outbox, peers, quotes_checks, resolver
 from fedishare.activitypub import routes as activitypub_routes
 from fedishare.activitypub.federation import Federation
 from fedishare.activitypub.keyring import Keyring, new_keys
@@ -21,6 +21,7 @@ from fedishare.api import media as media_api
 from fedishare.api import notifications as notifications_api
 from fedishare.api import routes as api_routes
 from fedishare.api import scheduled as scheduled_api
+from fedishare.api.door import Door
 from fedishare.api.http import Api
 from fedishare.api.streaming import Streaming
 from fedishare.config import Config
@@ -138,6 +139,10 @@ def gates_of(federation: Federation, api: Api, config: Config) -> Gates:
     """How the router finds out who calls."""
     limits = config.limits
     public = PublicPages(federation.instance, federation.rates)
+    door, clock = Door(api.database), federation.instance.clock
+
+    async def is_shut(address: str) -> bool:
+        return await door.is_shut(address, clock())
 
     async def peer(call: Call, route: Route) -> Peer:
         if "signature" not in call.headers and activitypub_routes.wants_page(call.headers.get("accept", "")):
@@ -152,6 +157,7 @@ def gates_of(federation: Federation, api: Api, config: Config) -> Gates:
         operator_networks=config.metrics.allowed_networks,
         request_seconds=limits.request_seconds,
         bearer=api.bearer,
+        is_shut=is_shut,
     )
 
 
@@ -169,7 +175,7 @@ def registry(
 
 def _worker(federation: Federation, api: Api) -> Worker:
     """What each kind of job is done by."""
-    parts = (outbox, delivery, resolver, inbox)
+    parts = (outbox, delivery, resolver, quotes_checks, inbox)
     handlers = {kind: handler for part in parts for kind, handler in part.handlers(federation).items()}
     handlers |= notifications_api.handlers(api)
     handlers |= media_api.handlers(api) | scheduled_api.handlers(api) | cards.handlers(federation.instance)

@@ -24,7 +24,10 @@ from fedishare.model.names import VERBS
 from fedishare.model.posts import Post, PostKind, Reach, Tombstone, Visibility
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.policy.facts import DeliveryFacts
+from fedishare.model.quotes import NoteConsent, QuoteState, Stamp
+from fedishare.services import quotes
 from fedishare.store import activities, actors, interactions, posts, relations, tags, tombstones
+from fedishare.store import quotes as quote_rows
 from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.paging import Page
 
@@ -148,8 +151,19 @@ class Documents:
     async def _note(self, post: Post, author: Actor, peer: Peer) -> dict[str, object]:
         to, cc = addressing_of(post, author, post.content.mentions, public_addressing=self._public(peer))
         # How many answers stay inside is nobody else's business.
-        replies = len(await self._database.read(posts.reply_iris, post, peer.partner.domain))
-        return writer.note(post, author, names=self._names, to=to, cc=cc, replies=replies)
+        replies, consent = await self._database.read(_beside, post, peer.partner.domain)
+        return writer.note(post, author, names=self._names, to=to, cc=cc, replies=replies, consent=consent)
+
+    async def quote_authorization(self, call: Call) -> Answer:
+        """That somebody here agrees to a quote of a post, for those who may see that post; gone once taken back."""
+        # spec: R98 — the stamp can be read
+        ident, name, peer = number_of(call.params["id"]), call.params["name"], call.partner_reader
+        found = await self._database.read(_stamp, name, ident, peer)
+        if found is None or not self._may_read(found[1], None, peer):
+            raise NotFound("Record not found")
+        stamp, post, author = found
+        iri = self._names.quote_authorization(author.name, stamp.id)
+        return answer(writer.quote_authorization(iri, author.iri, quoting=stamp.quoting_iri, quoted=post.iri))
 
     async def _activity(self, post: Post, boosted: Post | None, author: Actor, peer: Peer) -> dict[str, object]:
         if post.boost_of_id is None:
@@ -368,6 +382,19 @@ def _seen_post(tx: Tx, name: str, ident: Id, peer: Peer) -> tuple[Actor, Post] |
     # spec: R43 — a post is a 404 to anybody that it is not for
     seen = posts.seen_by(tx, ident, Seer(peer.actor_id, peer.partner.domain))
     return (author, post) if seen else None
+
+
+def _beside(tx: Tx, post: Post, domain: Domain) -> tuple[int, NoteConsent]:
+    """What stands on a post's document and not in its row: how many answers, and consent."""
+    return len(posts.reply_iris(tx, post, domain)), quotes.note_consent(tx, post)
+
+
+def _stamp(tx: Tx, name: str, ident: Id, peer: Peer) -> tuple[Stamp, Post, Actor] | None:
+    stamp = quote_rows.stamp(tx, ident)
+    if stamp is None or stamp.state is not QuoteState.ACCEPTED:
+        return None
+    found = _seen_post(tx, name, stamp.post_id, peer)
+    return (stamp, found[1], found[0]) if found is not None else None
 
 
 def deleted_post(tx: Tx, name: str, iri: Iri, seer: Seer) -> tuple[Tombstone, Reach] | None:

@@ -15,6 +15,8 @@ import msgspec
 from fedishare.activitypub.addressing import followers_digest
 from fedishare.model.activities import (
     AnswerFollow,
+    AnswerQuote,
+    AnswerReply,
     BlockActor,
     Boost,
     CastVote,
@@ -33,6 +35,7 @@ from fedishare.model.activities import (
     RemovePost,
     ReportContent,
     RequestFollow,
+    RequestQuote,
     Undo,
 )
 from fedishare.model.actors import Actor, ActorKind, ActorState
@@ -40,7 +43,7 @@ from fedishare.model.ids import Domain, Id, Iri, Millis, id_at
 from fedishare.model.outgoing import ForwardActivity
 from fedishare.model.partners import PeerHealth
 from fedishare.model.posts import Post, RemotePost
-from fedishare.services import accounts, governance, interactions, relations
+from fedishare.services import accounts, approvals, governance, interactions, quote_requests, relations
 from fedishare.services import posts as post_services
 from fedishare.services.site import FetchActorJob, FetchPostJob, Site, dedup_of, federate, fetch
 from fedishare.store import activities, actors, jobs, posts, queue, tombstones
@@ -187,7 +190,8 @@ def apply(tx: Tx, site: Site, actor: Actor, intent: Intent, body: bytes) -> Resu
         case EditPost(post):
             return _done(post_services.receive_edit(tx, site, actor, post))
         case RemovePost(iri):
-            return _done(post_services.receive_removal(tx, actor.iri, iri))
+            revoked = quote_requests.receive_revocation(tx, actor, iri)
+            return _done(post_services.receive_removal(tx, actor.iri, iri) or revoked)
         case FetchPost(iri):
             return _fetch_post(tx, iri)
         case Boost():
@@ -201,6 +205,12 @@ def apply(tx: Tx, site: Site, actor: Actor, intent: Intent, body: bytes) -> Resu
             return _follow(tx, actor, iri, followee)
         case AnswerFollow():
             return _answer(tx, actor, intent)
+        case RequestQuote():
+            return _done(quote_requests.receive_request(tx, site, actor, intent))
+        case AnswerQuote():
+            return _done(quote_requests.receive_answer(tx, site, actor, intent))
+        case AnswerReply():
+            return _done(approvals.receive_answer(tx, site, actor, intent))
         case Undo():
             return _undo(tx, actor, intent)
         case BlockActor(iri, target):

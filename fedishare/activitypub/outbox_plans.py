@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
-from fedishare.activitypub import outbox_pairs, outbox_posts, writer
+from fedishare.activitypub import outbox_pairs, outbox_posts, quotes_plans, writer
 from fedishare.activitypub.outbox_facts import DeliverTo, DocumentFacts
 from fedishare.activitypub.outbox_plan import Ask, Plan, fixed, followers_iri, followers_of
 from fedishare.model.actors import ActorState
 from fedishare.model.outgoing import (
+    AnswerQuoteRequest,
     ForwardActivity,
     Outgoing,
     PublishActor,
@@ -19,6 +20,8 @@ from fedishare.model.outgoing import (
     PublishMove,
     PublishPin,
     PublishPost,
+    RevokeQuote,
+    SendQuoteRequest,
     SendReport,
     SendVotes,
     WithdrawActor,
@@ -50,6 +53,8 @@ def plans(tx: Tx, ask: Ask, change: Outgoing) -> list[Plan]:
             made = outbox_posts.pin(tx, ask, change)
         case SendReport():
             made = outbox_pairs.report(tx, ask, change)
+        case SendQuoteRequest() | AnswerQuoteRequest() | RevokeQuote():
+            made = quotes_plans.plan(tx, ask, change)
         case ForwardActivity():
             made = outbox_posts.forward(tx, change)
         case _:

@@ -20,6 +20,8 @@ from fedishare.model.outgoing import (
     WithdrawPost,
 )
 from fedishare.model.posts import Content, Mention, Post, PostKind, Reach, Visibility
+from fedishare.model.quotes import NoteConsent
+from fedishare.services import quotes
 from fedishare.store import actors, interactions, jobs, posts
 from fedishare.store.db import Tx
 from fedishare.store.paging import Page
@@ -36,11 +38,12 @@ def publish(tx: Tx, ask: Ask, change: PublishPost) -> Plan | None:
         return None
     people = audience_of(tx, post, author)
     if post.boost_of_id is None:
-        return _post_plan(Iri(f"{post.iri}/activity"), "Create", post, author, people, _create(ask, post, author))
+        iri, write = Iri(f"{post.iri}/activity"), _create(ask, post, author, quotes.note_consent(tx, post))
+        return post_plan(iri, "Create", post, author, people, write)
     boosted = posts.by_id(tx, post.boost_of_id)
     if boosted is None:
         return None
-    return _post_plan(
+    return post_plan(
         post.iri, "Announce", post, author, people, _announce(post, author, boosted.iri),
         kind=boosted.kind.value, media=bool(boosted.content.attachments), order=_boost_order(author, boosted.iri),
     )  # fmt: skip
@@ -50,8 +53,8 @@ def _boost_order(author: Actor, boosted: str) -> str:
     return f"{author.iri} boosts {boosted}"
 
 
-def _create(ask: Ask, post: Post, author: Actor) -> Callable[[bool], Document]:
-    return lambda public: writer.create(_note(ask, post, author, public))
+def _create(ask: Ask, post: Post, author: Actor, consent: NoteConsent) -> Callable[[bool], Document]:
+    return lambda public: writer.create(note_of(ask, post, author, public, consent))
 
 
 def _announce(post: Post, author: Actor, boosted: Iri) -> Callable[[bool], Document]:
@@ -62,24 +65,26 @@ def _announce(post: Post, author: Actor, boosted: Iri) -> Callable[[bool], Docum
     return write
 
 
-def _note(ask: Ask, post: Post, author: Actor, public: bool) -> Document:
+def note_of(ask: Ask, post: Post, author: Actor, public: bool, consent: NoteConsent) -> Document:
+    """A post's document, in the form that names ``as:Public`` or the other one."""
     to, cc = addressing_of(post, author, post.content.mentions, public_addressing=public)
-    return writer.note(post, author, names=ask.names, to=to, cc=cc)
+    return writer.note(post, author, names=ask.names, to=to, cc=cc, consent=consent)
 
 
-def _post_plan(
+def post_plan(
     iri: Iri, activity: str, post: Post, author: Actor, people: Iterable[Person], write: Callable[[bool], Document],
-    *, kind: str | None = None, media: bool | None = None, order: str | None = None,
+    *, kind: str | None = None, media: bool | None = None, order: str | None = None, personal: bool = False,
 ) -> Plan:  # fmt: skip
+    """What carries a post, under the post's labels. ``personal``: to personal inboxes alone."""
     wide = post.visibility in (Visibility.PUBLIC, Visibility.UNLISTED)
     facts = DocumentFacts(
         activity, kind or post.kind.value, int(post.visibility), post.reach.encode(),
         media=bool(post.content.attachments) if media is None else media, post=True,
-        synchronise=author.name if post.visibility is not Visibility.DIRECT else None,
+        synchronise=author.name if post.visibility is not Visibility.DIRECT and not personal else None,
     )  # fmt: skip
     return Plan(
         iri, author, facts, order or post.iri, tuple(people), write, post.id, two_forms=wide,
-        direct=post.visibility is Visibility.DIRECT,
+        direct=personal or post.visibility is Visibility.DIRECT,
     )  # fmt: skip
 
 
@@ -95,13 +100,14 @@ def edit(tx: Tx, ask: Ask, change: PublishEdit) -> Plan | None:
         for person in named(tx, _touched(tx, post.id), post.reach):
             people.setdefault(person.actor_id, person)
     iri = ask.names.activity(author.name, "updates", ask.number)
-    return _post_plan(
+    consent = quotes.note_consent(tx, post)
+    return post_plan(
         iri,
         "Update",
         post,
         author,
         people.values(),
-        lambda public: writer.update(iri, _note(ask, post, author, public)),
+        lambda public: writer.update(iri, note_of(ask, post, author, public, consent)),
     )
 
 

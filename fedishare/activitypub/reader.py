@@ -17,6 +17,7 @@ import msgspec
 
 from fedishare.activitypub.addressing import visibility_of
 from fedishare.activitypub.jsonld import as_list
+from fedishare.activitypub.quotes_reader import read_consent
 from fedishare.activitypub.reader_actors import ACTOR_TYPES, read_actor, read_key_owner
 from fedishare.activitypub.reader_posts import (
     POST_TYPES,
@@ -65,6 +66,7 @@ from fedishare.model.activities import (
     RemovePost,
     ReportContent,
     RequestFollow,
+    RequestQuote,
     Undo,
 )
 from fedishare.model.errors import BadDocument
@@ -76,7 +78,7 @@ from fedishare.text import clean_text
 ACTIVITY_TYPES = frozenset(
     (
         "Create", "Update", "Delete", "Follow", "Accept", "Reject", "Like", "EmojiReact", "Announce",
-        "Undo", "Block", "Flag", "Add", "Remove", "Move",
+        "Undo", "Block", "Flag", "Add", "Remove", "Move", "QuoteRequest",
     )
 )  # fmt: skip
 """What has an effect here. Other types are answered 2xx and ignored."""
@@ -84,6 +86,7 @@ ACTIVITY_TYPES = frozenset(
 RELAYED_TYPES = ACTIVITY_TYPES | {"Dislike", "Lock", "Join", "Leave", "TentativeAccept", "TentativeReject"}
 """Embedded in an Announce, these are activities and not posts."""
 
+_CARRIERS = ("Create", "Update", "QuoteRequest")
 MAX_REPORTED = 100
 MAX_ITEMS = 20_000
 """Entries of one collection page."""
@@ -109,8 +112,10 @@ def envelope(document: Document, *, development: bool = False) -> Envelope:
     ``visibility``, ``to`` and ``cc`` are those that the post inside will have.
     """
     inner = first(document.get("object"))
-    embedded: Document = inner if isinstance(inner, dict) else {}
-    if kind_of(embedded, POST_TYPES) is not None and kind_of(document, ("Create", "Update")) is not None:
+    # What a QuoteRequest brings is the post that is to quote, not the quoted one.
+    carried = first(document.get("instrument")) if kind_of(document, ("QuoteRequest",)) else inner
+    embedded: Document = carried if isinstance(carried, dict) else {}
+    if kind_of(embedded, POST_TYPES) is not None and kind_of(document, _CARRIERS) is not None:
         to, cc, visibility = addressing(embedded, document, development)
     else:
         to, cc = recipients(document.get("to"), development), recipients(document.get("cc"), development)
@@ -326,6 +331,9 @@ def _answer(activity: _Activity, *, accepted: bool) -> Intent:
     inner = activity.object
     development, names = activity.reading.development, activity.reading.names
     address = iri(inner, development)
+    consent = read_consent(activity.document, activity.signer, activity.reading, accepted)
+    if consent is not None:
+        return consent
     ref = names.parse(address) if address is not None else None
     follow_iri = address if ref is not None and ref.kind is RefKind.FOLLOWS else None
     if not isinstance(inner, dict):
@@ -343,6 +351,20 @@ def _answer(activity: _Activity, *, accepted: bool) -> Intent:
     if follow_iri is None and follower is None:
         return Ignore("answer to something that is no Follow of ours")
     return AnswerFollow(accepted, follow_iri, follower, activity.signer)
+
+
+def _quote_request(activity: _Activity) -> Intent:
+    # spec: R98 — may a post of the sender's (instrument) quote one of ours (object)?
+    reading = activity.reading
+    instrument = one(activity.document.get("instrument"), "instrument")
+    address = required_iri(instrument, "instrument", reading.development)
+    if not activity.owns(address):
+        raise BadDocument("only the actor's own post can ask to quote", path="instrument")
+    embedded = isinstance(instrument, dict) and kind_of(instrument, POST_TYPES) is not None
+    if not isinstance(instrument, dict) or not embedded or not _believed(activity, instrument):
+        return RequestQuote(activity.id, activity.object_iri(), address, None)
+    post = read_post(instrument, reading, author=activity.signer)
+    return RequestQuote(activity.id, activity.object_iri(), address, post)
 
 
 def _like(activity: _Activity) -> Intent:
@@ -462,4 +484,5 @@ _READERS: dict[str, Callable[[_Activity], Intent]] = {
     "Add": _add,
     "Remove": _remove,
     "Move": _move,
+    "QuoteRequest": _quote_request,
 }

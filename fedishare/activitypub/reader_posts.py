@@ -10,6 +10,7 @@ from html import escape
 
 from fedishare.activitypub.addressing import PUBLIC, PUBLIC_FORMS, looks_like_followers, visibility_of
 from fedishare.activitypub.jsonld import as_list
+from fedishare.activitypub.quotes_reader import read_policy, read_quote
 from fedishare.activitypub.reader_values import (
     MAX_NAME,
     MAX_RECIPIENTS,
@@ -43,7 +44,8 @@ from fedishare.activitypub.reader_values import (
 from fedishare.model.errors import BadDocument
 from fedishare.model.ids import Iri
 from fedishare.model.posts import Attachment, Content, Poll, PollOption, PostKind, RemotePost, Visibility
-from fedishare.text import SafeHtml, normalise_hashtag
+from fedishare.model.quotes import RemoteQuote
+from fedishare.text import SafeHtml, normalise_hashtag, without_quote_inline
 
 # spec: R77 — shown at least as title, text and link
 POST_TYPES = frozenset(kind.value for kind in PostKind)
@@ -92,13 +94,14 @@ def read_post(
     tags = objects(document.get("tag"), MAX_TAGS)
     mentions = _mentions(tags, reading.development)
     published = moment(document.get("published"), reading.now)
+    quote = read_quote(document, me, reading)
     return RemotePost(
         iri=me,
         url=page_url(document.get("url"), me, reading.development),
         author=author,
         kind=PostKind(kind),
         visibility=visibility,
-        content=_content(document, PostKind(kind), tags, reading),
+        content=_content(document, PostKind(kind), tags, reading, quote),
         published=reading.now if published is None else published,
         updated=moment(document.get("updated"), reading.now),
         in_reply_to=iri(document.get("inReplyTo"), reading.development),
@@ -108,6 +111,8 @@ def read_post(
         audience=iri(document.get("audience"), reading.development),
         to=to,
         cc=cc,
+        quote=quote,
+        interaction_policy=read_policy(document, author),
         extra=_extra(document),
     )
 
@@ -201,12 +206,16 @@ def _addressed(to: Sequence[Iri], cc: Sequence[Iri], mentions: Sequence[Iri], au
     return tuple(dict.fromkeys(each for each in (*to, *cc) if each not in skipped and not looks_like_followers(each)))
 
 
-def _content(document: Document, kind: PostKind, tags: list[dict[str, object]], reading: Reading) -> Content:
+def _content(
+    document: Document, kind: PostKind, tags: list[dict[str, object]], reading: Reading, quote: RemoteQuote | None
+) -> Content:
     body, tongue = mapped(document, "content", "contentMap")
     title, title_tongue = mapped(document, "name", "nameMap")
     summary, _ = mapped(document, "summary", "summaryMap")
+    shown = _body(document, body)
     return Content(
-        html=_body(document, body),
+        # The link that stands for a quote is left out where the quote itself is understood.
+        html=shown if quote is None else without_quote_inline(shown),
         # spec: R76 — a content warning on a Note, an abstract on the rest: both are plain text here
         summary=prose(summary, MAX_SUMMARY),
         title=text(title, MAX_NAME),

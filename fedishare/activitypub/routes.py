@@ -139,6 +139,7 @@ def routes(federation: Federation) -> list[Route]:
     limits = federation.instance.config.limits
     readable: dict[str, Handler] = {
         "/users/{name}/followers_synchronization": documents.partial_followers,
+        "/users/{name}/quote_authorizations/{id}": documents.quote_authorization,
         "/flags/{id}": partial(documents.sent, verb="flags"),
         # spec: R120 — profile and post pages answer with the document to those that ask for it
         "/@{name}": documents.actor,

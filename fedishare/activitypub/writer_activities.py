@@ -113,6 +113,24 @@ def reject(iri: Iri, actor: Iri, follow_document: Mapping[str, object]) -> Docum
     return _activity(iri, "Reject", actor, embedded(follow_document), [follow_document["actor"]])
 
 
+def quote_request(iri: Iri, actor: Iri, quoted: Iri, note: Mapping[str, object], *, author: Iri) -> Document:
+    """Asks ``author`` whether our post may quote ``quoted``; our post goes along whole."""
+    # spec: R96 — object the quoted post, instrument the quote post
+    return _activity(iri, "QuoteRequest", actor, quoted, [author]) | {"instrument": embedded(note)}
+
+
+def incoming_quote_request(iri: Iri | None, quoter: Iri, *, quoted: Iri, quoting: Iri) -> Document:
+    """A peer's QuoteRequest as `accept` and `reject` embed it, from what we keep of it."""
+    document: Document = {"type": "QuoteRequest", "actor": quoter, "object": quoted, "instrument": quoting}
+    return {"id": iri, **document} if iri is not None else document
+
+
+def delete_stamp(iri: Iri, actor: Iri, stamp: Mapping[str, object], *, to: Sequence[Iri]) -> Document:
+    """Delete of a QuoteAuthorization."""
+    # spec: R99 — takes the consent back
+    return _activity(iri, "Delete", actor, embedded(stamp), to)
+
+
 def undo(iri: Iri, inner: Mapping[str, object]) -> Document:
     """Takes back one of our own activities, which is embedded; it goes to whom that went."""
     # spec: R18 — the inner activity is embedded

@@ -164,6 +164,38 @@ class PublishMove(msgspec.Struct, frozen=True, tag="move"):
     at: int = 0
 
 
+class SendQuoteRequest(msgspec.Struct, frozen=True, tag="quote"):
+    """QuoteRequest: may this post quote a partner's? To the quoted author."""
+
+    post_id: Id
+    iri: Iri
+
+
+class AnswerQuoteRequest(msgspec.Struct, frozen=True, tag="quote-answer"):
+    """Accept (with the authorization) or Reject of a QuoteRequest, which is embedded whole."""
+
+    author_id: Id
+    quoter_id: Id
+    quoted_iri: Iri
+    quoting_iri: Iri
+    request_iri: Iri | None
+    approval_iri: Iri | None
+    """None: Reject."""
+    at: int = 0
+
+
+class RevokeQuote(msgspec.Struct, frozen=True, tag="unquote"):
+    """Delete of a QuoteAuthorization, to everybody who may show the quote."""
+
+    stamp_id: Id
+    iri: Iri
+    post_id: Id
+    quoter_id: Id
+    quoting_iri: Iri
+    quoting_id: Id | None = None
+    at: int = 0
+
+
 class ForwardActivity(msgspec.Struct, frozen=True, tag="forward"):
     """Inbox forwarding (ActivityPub 7.1.2): a partner's reply, unchanged, to the local author's followers."""
 
@@ -193,5 +225,8 @@ Outgoing = (
     | PublishPin
     | SendReport
     | PublishMove
+    | SendQuoteRequest
+    | AnswerQuoteRequest
+    | RevokeQuote
     | ForwardActivity
 )

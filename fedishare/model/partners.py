@@ -24,6 +24,7 @@ ACTIVITY_TYPES = frozenset(
         "Follow",
         "Like",
         "Move",
+        "QuoteRequest",
         "Reject",
         "Remove",
         "Undo",

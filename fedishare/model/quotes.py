@@ -30,6 +30,7 @@ class QuoteState(IntEnum):
 class Group(IntFlag):
     """Whose interactions a rule is about."""
 
+    NONE = 0
     PUBLIC = 1
     FOLLOWERS = 2
     FOLLOWING = 4
@@ -59,8 +60,8 @@ class Consent(StrEnum):
 class Rule:
     """One interaction's part of a policy: whose is approved by itself, and whose the author decides about."""
 
-    automatic: Group = Group(0)
-    manual: Group = Group(0)
+    automatic: Group = Group.NONE
+    manual: Group = Group.NONE
 
     def consent(self, *, follows: bool, followed: bool) -> Consent:
         """What it says to somebody who ``follows`` the author, or is ``followed`` by the author. Not the author."""

@@ -13,6 +13,7 @@ from fedishare.model.errors import BadInput, NotFound
 from fedishare.model.ids import Domain, Handle, Id, Iri
 from fedishare.model.posts import LOCAL, Draft, Mention, Post, Reach, Visibility
 from fedishare.policy.audience import answer_reach, answer_visibility
+from fedishare.services import quotes
 from fedishare.services.site import Site
 from fedishare.store import actors, posts, relations
 from fedishare.store.db import Tx
@@ -78,22 +79,38 @@ def default_reach(
     return site.default_reach
 
 
-def labels(tx: Tx, site: Site, draft: Draft, answered: Post | None) -> Labels:
-    """Visibility and reach of a draft: never further than what it answers."""
+def labels(tx: Tx, site: Site, draft: Draft, answered: Post | None, quoted: Post | None = None) -> Labels:
+    """Visibility and reach of a draft: never further than what it answers or quotes. Raises `BadInput`."""
     wanted = draft.visibility if draft.visibility is not None else site.default_visibility
     author = actors.by_id(tx, answered.author_id) if answered else None
     named = [m.handle for m in scan(draft.text, development=site.development).mentions]
     reach = draft.reach if draft.reach is not None else default_reach(site, wanted, answered, author, named)
-    if answered is None or author is None:
-        return Labels(wanted, reach)
-    visibility = answer_visibility(wanted, answered.visibility)
-    narrow = answer_reach(reach, answered.reach, answered.local, author.domain)
-    notes = []
-    if visibility is not wanted:
-        notes.append(f"visibility is {visibility.word}, because the post that it answers is")
-    if narrow != reach:
-        notes.append("an answer never reaches further than what it answers")
-    return Labels(visibility, narrow, tuple(notes))
+    quoted_author = actors.by_id(tx, quoted.author_id) if quoted is not None else None
+    if draft.reach is None and answered is None and quoted_author is not None and quoted_author.domain is not None:
+        reach = Reach(frozenset({quoted_author.domain}))  # asking them is what quoting means
+    found = Labels(wanted, reach)
+    if answered is not None and author is not None:
+        found = _narrowed(found, answered, author, "it answers", "an answer never reaches further than what it answers")
+    if quoted is None or quoted_author is None:
+        return found
+    found = _narrowed(found, quoted, quoted_author, "it quotes", "a quote never reaches further than what it quotes")
+    if found.reach.is_local and not quoted.local:
+        # Consent cannot be had without asking, and a post that stays here asks nobody.
+        raise BadInput(quotes.ASKS_NOBODY, path="reach")
+    return found
+
+
+def _narrowed(labels: Labels, other: Post, author: Actor, what: str, why: str) -> Labels:
+    """Within the labels of another post, which ``author`` wrote."""
+    least = other.visibility if what == "it answers" or other.visibility is Visibility.PRIVATE else labels.visibility
+    visibility = answer_visibility(labels.visibility, least)
+    reach = answer_reach(labels.reach, other.reach, other.local, author.domain)
+    notes = list(labels.narrowed)
+    if visibility is not labels.visibility:
+        notes.append(f"visibility is {visibility.word}, because the post that {what} is")
+    if reach != labels.reach:
+        notes.append(why)
+    return Labels(visibility, reach, tuple(notes))
 
 
 def named_people(tx: Tx, site: Site, text: str, reach: Reach) -> Named:
@@ -148,6 +165,21 @@ def with_answered(tx: Tx, named: Named, labels: Labels, answered: Post | None) -
     return Named((*named.mentions, silent), named.unreached)
 
 
+def with_quoted(tx: Tx, named: Named, labels: Labels, author: Actor, quoted: Post | None) -> Named:
+    """The people named, and silently the author of what it quotes: they may see it. Raises `BadInput` for direct posts
+    that are not for them.
+    """
+    mention = quotes.silent_mention(tx, author.id, quoted)
+    if quoted is None or mention is None:
+        return named
+    if labels.visibility is Visibility.DIRECT:
+        quotes.check_direct(quoted, author, named.mentions)
+        return named
+    if any(each.actor_id == mention.actor_id for each in named.mentions):
+        return named
+    return Named((*named.mentions, mention), named.unreached)
+
+
 def recipients(tx: Tx, post: Post, author: Actor) -> list[Recipient]:
     """The remote actors that a local post (or boost) is for, within its reach: followers, named people, the answered.
 
@@ -183,9 +215,10 @@ def preview(tx: Tx, site: Site, author: Actor, draft: Draft) -> Preview:
 
     Raises `NotFound` when the post that it answers is not for the author.
     """
-    answered = answered_post(tx, author, draft.in_reply_to_id)
-    found = labels(tx, site, draft, answered)
+    answered, quoted = answered_post(tx, author, draft.in_reply_to_id), quotes.quoted_post(tx, author, draft.quoted_id)
+    found = labels(tx, site, draft, answered, quoted)
     named = with_answered(tx, named_people(tx, site, draft.text, found.reach), found, answered)
+    named = with_quoted(tx, named, found, author, quoted)
     people: dict[Id, Recipient] = {}
     local = {m.actor_id for m in named.mentions if m.handle.domain is None}
     if found.visibility is not Visibility.DIRECT:
@@ -205,7 +238,7 @@ def answered_post(tx: Tx, author: Actor, ident: Id | None) -> Post | None:
         return None
     answered = posts.visible(tx, ident, author.id)
     if answered is None:
-        raise NotFound("The post that you answer does not exist, or is not for you.")
+        raise NotFound("The post you are trying to reply to does not appear to exist.")
     return posts.by_id(tx, answered.boost_of_id) if answered.boost_of_id else answered
 
 

@@ -18,10 +18,13 @@ from fedishare.model.outgoing import (
     WithdrawLike,
 )
 from fedishare.model.posts import LOCAL, PARTNERS, Content, Poll, Post, PostKind, Visibility
+from fedishare.model.quotes import Interaction
 from fedishare.policy.audience import answer_reach
+from fedishare.services import notifications, quotes
 from fedishare.services.posts import bury, may_answer
 from fedishare.services.site import Site, federate
 from fedishare.store import actors, interactions, posts, timelines, tombstones
+from fedishare.store import notifications as notes
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
 
@@ -39,10 +42,11 @@ def visible_original(tx: Tx, viewer: Id, ident: Id) -> Post:
 def favourite(tx: Tx, site: Site, actor: Actor, ident: Id) -> Post:
     """A local person likes a post. Raises `NotFound`."""
     post = visible_original(tx, actor.id, ident)
+    quotes.require(tx, post, Interaction.LIKE, actor.id)
     iri = site.names.activity(actor.name, "likes", tx.new_id())
     if interactions.put(tx, post.id, actor.id, Kind.FAVOURITE, iri):
         posts.count_favourites(tx, post.id, +1)
-        timelines.notify(tx, post.author_id, "favourite", actor.id, post.id)
+        notifications.notify(tx, post.author_id, "favourite", actor.id, post.id)
         if not post.local:
             federate(tx, actor.id, SendLike(actor.id, post.id, iri))
     return post
@@ -54,7 +58,7 @@ def unfavourite(tx: Tx, actor: Actor, ident: Id) -> Post:
     iri = interactions.iri_of(tx, post.id, actor.id, Kind.FAVOURITE)
     if interactions.drop(tx, post.id, actor.id, Kind.FAVOURITE):
         posts.count_favourites(tx, post.id, -1)
-        timelines.withdraw(tx, post.author_id, "favourite", actor.id, post.id)
+        notes.withdraw(tx, post.author_id, "favourite", actor.id, post.id)
         if not post.local and iri:
             federate(tx, actor.id, WithdrawLike(actor.id, post.iri, post.author_id, iri, tx.now))
     return post
@@ -98,6 +102,7 @@ def boost(tx: Tx, site: Site, actor: Actor, ident: Id, visibility: Visibility | 
     # spec: R87 — private posts are boosted by their author only, to their own followers
     if post.visibility is Visibility.DIRECT or (post.visibility is Visibility.PRIVATE and post.author_id != actor.id):
         raise NotAllowed("This action is not allowed")
+    quotes.require(tx, post, Interaction.ANNOUNCE, actor.id)
     tx.lock(f"boost:{actor.id}:{post.id}")
     existing = interactions.boosted(tx, actor.id, [post.id]).get(post.id)
     if existing is not None:
@@ -132,7 +137,7 @@ def _spread_boost(tx: Tx, made: Post, post: Post, booster: Actor) -> None:
     timelines.add_for_followers(tx, made.id, booster.id, boost=True)
     if booster.is_local:
         timelines.add_for(tx, booster.id, made.id)
-    timelines.notify(tx, post.author_id, "reblog", booster.id, post.id)
+    notifications.notify(tx, post.author_id, "reblog", booster.id, post.id)
     tx.notify(PostPublished(made.id, booster.id))
 
 
@@ -151,7 +156,7 @@ def take_back_boost(tx: Tx, actor: Actor, made: Post) -> None:
     post = posts.by_id(tx, made.boost_of_id) if made.boost_of_id is not None else None
     if not bury(tx, made, actor.iri) or post is None:
         return
-    timelines.withdraw(tx, post.author_id, "reblog", actor.id, post.id)
+    notes.withdraw(tx, post.author_id, "reblog", actor.id, post.id)
     if not made.reach.is_local:
         change = WithdrawBoost(
             made.id, made.iri, actor.id, post.iri, post.author_id, int(made.visibility), made.reach.encode(), tx.now
@@ -169,6 +174,7 @@ def vote(tx: Tx, actor: Actor, ident: Id, choices: list[int]) -> Post:
         interactions.put_vote(tx, post.id, actor.id, choice)
     _recount(tx, post)
     if not post.local:
+        notifications.await_end(tx, post)
         federate(tx, actor.id, SendVotes(actor.id, post.id, tuple(sorted(set(choices))), tx.now))
     found = posts.by_id(tx, post.id)
     assert found is not None  # noqa: S101 — locked above
@@ -223,7 +229,7 @@ def receive_favourite(tx: Tx, actor: Actor, iri: Iri | None, object_iri: Iri) ->
         return None
     if interactions.put(tx, post.id, actor.id, Kind.FAVOURITE, iri):
         posts.count_favourites(tx, post.id, +1)
-        timelines.notify(tx, post.author_id, "favourite", actor.id, post.id)
+        notifications.notify(tx, post.author_id, "favourite", actor.id, post.id)
     return post
 
 
@@ -231,7 +237,7 @@ def receive_unfavourite(tx: Tx, actor: Actor, post: Post) -> None:
     """Undo of a Like."""
     if interactions.drop(tx, post.id, actor.id, Kind.FAVOURITE):
         posts.count_favourites(tx, post.id, -1)
-        timelines.withdraw(tx, post.author_id, "favourite", actor.id, post.id)
+        notes.withdraw(tx, post.author_id, "favourite", actor.id, post.id)
 
 
 def receive_boost(
@@ -266,7 +272,7 @@ def receive_unboost(tx: Tx, actor: Actor, made: Post) -> None:
     post = posts.by_id(tx, made.boost_of_id)
     bury(tx, made, actor.iri)
     if post is not None:
-        timelines.withdraw(tx, post.author_id, "reblog", actor.id, post.id)
+        notes.withdraw(tx, post.author_id, "reblog", actor.id, post.id)
 
 
 def receive_vote(tx: Tx, actor: Actor, question: Post, option: str) -> bool:

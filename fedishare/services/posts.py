@@ -11,7 +11,8 @@ from fedishare.model.errors import BadInput, NotAllowed, NotFound
 from fedishare.model.ids import Handle, Id, Iri, Millis
 from fedishare.model.outgoing import PublishEdit, PublishPost, WithdrawPost
 from fedishare.model.posts import LOCAL, Content, Draft, Mention, Post, PostKind, RemotePost, Visibility
-from fedishare.services import audience, media
+from fedishare.model.quotes import OPEN
+from fedishare.services import approvals, audience, cards, conversations, emojis, media, notifications, quotes
 from fedishare.services.site import FetchPostJob, Site, federate, fetch
 from fedishare.store import activities, actors, interactions, posts, relations, timelines, tombstones
 from fedishare.store.db import Tx
@@ -48,19 +49,28 @@ def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None 
         claimed = media.claim(tx, site, author.id, draft.media_ids, poll=draft.poll is not None)
         draft = replace(draft, attachments=(*draft.attachments, *claimed))
     answered = audience.answered_post(tx, author, draft.in_reply_to_id)
-    labels = audience.labels(tx, site, draft, answered)
+    quoted = quotes.quoted_post(tx, author, draft.quoted_id)
+    labels = audience.labels(tx, site, draft, answered, quoted)
     named = audience.named_people(tx, site, draft.text, labels.reach)
     named = audience.with_addressed(tx, named, draft, labels.reach)
     if draft.addressed is None or labels.visibility <= Visibility.UNLISTED:
         named = audience.with_answered(tx, named, labels, answered)
-    content = compose(site, draft, named.mentions)
+    named = audience.with_quoted(tx, named, labels, author, quoted)
+    content = emojis.dressed(tx, site, compose(site, draft, named.mentions))
     post = _new_post(tx, site, author, draft, labels, content, answered)
+    if answered is not None and approvals.waits(tx, author, answered):
+        post, labels = approvals.held(post, answered), approvals.noted(labels)
     posts.insert(tx, post)
+    approvals.hold(tx, post, labels)
     posts.put_blind(tx, post.id, draft.blind)
     media.attach(tx, post.id, post.content.attachments)
     _spread(tx, post, author, answered)
-    for ident in draft.blind:
-        timelines.notify(tx, ident, "mention", author.id, post.id)
+    if quoted is not None:
+        quotes.attach(tx, site, author, post, quoted)
+    if draft.blind:
+        notifications.name_people(tx, post, draft.blind, new=False)
+    notifications.await_end(tx, post)
+    cards.request(tx, site, post)
     if key is not None:
         activities.remember_key(tx, author.id, key, post.id)
     if not post.reach.is_local:
@@ -90,12 +100,15 @@ def _new_post(
         thread_id=(answered.thread_id or answered.id) if answered else ident,
         context_iri=answered.context_iri if answered else None,
         app_name=draft.app_name,
+        interaction_policy=quotes.policy_of(draft.quote_rule, labels.visibility, OPEN),
+        quoting=draft.quoted_id is not None,
     )
 
 
 def check_draft(site: Site, draft: Draft) -> None:
     """The limits of a draft. Raises `BadInput` saying by how much."""
-    if not draft.text.strip() and not draft.attachments and not draft.media_ids and not draft.poll:
+    bare = not draft.attachments and not draft.media_ids and not draft.poll and draft.quoted_id is None
+    if bare and not draft.text.strip():
         raise BadInput("Validation failed: Text can't be blank", path="status")
     over = over_limit(draft.text, site.max_characters, warning=draft.summary, development=site.development)
     if over:
@@ -145,21 +158,23 @@ def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> None:
     actors.count_posts(tx, author.id, +1)
     if answered is not None:
         posts.count_replies(tx, answered.id, +1)
-    direct = post.visibility is Visibility.DIRECT
-    timelines.add_for_followers(
-        tx, post.id, author.id, answered=answered.author_id if answered else post.in_reply_to_account_id,
-        direct=direct, language=post.content.language,
-    )  # fmt: skip
+    if answered is not None or post.in_reply_to_iri is None:
+        _bring_home(tx, post, answered)
     if author.is_local:
         timelines.add_for(tx, author.id, post.id)
     if post.content.hashtags and post.visibility is Visibility.PUBLIC and author.state is ActorState.ACTIVE:
         timelines.add_for_tags(tx, post.id, author.id, post.content.hashtags)
-    for mention in post.content.mentions:
-        if not mention.silent:
-            # spec: R70 — a local person is notified for a mention found in the tags
-            timelines.notify(tx, mention.actor_id, "mention", author.id, post.id)
-    timelines.ring_bells(tx, post.id, author.id)
+    notifications.name_people(tx, post, [m.actor_id for m in post.content.mentions if not m.silent])
+    notifications.ring_bells(tx, post.id, author.id)
     tx.notify(PostPublished(post.id, author.id))
+
+
+def _bring_home(tx: Tx, post: Post, answered: Post | None) -> None:
+    """Home entries of the author's followers. A reply shows to those who follow both, so it waits for its parent."""
+    timelines.add_for_followers(
+        tx, post.id, post.author_id, answered=answered.author_id if answered else None,
+        direct=post.visibility is Visibility.DIRECT, language=post.content.language,
+    )  # fmt: skip
 
 
 def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
@@ -172,8 +187,12 @@ def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
     draft = _edited_media(tx, site, author, post, draft)
     named = audience.named_people(tx, site, draft.text, post.reach)
     named = audience.with_addressed(tx, named, draft, post.reach)
-    named = audience.with_answered(tx, named, audience.Labels(post.visibility, post.reach), answered)
-    content = compose(site, draft, named.mentions)
+    labels = audience.Labels(post.visibility, post.reach)
+    named = audience.with_answered(tx, named, labels, answered)
+    draft, quoted = quotes.edited(tx, author, post, draft)
+    named = audience.with_quoted(tx, named, labels, author, quoted)
+    named = approvals.still_held(tx, post, named, answered)
+    content = emojis.dressed(tx, site, compose(site, draft, named.mentions))
     if post.content.poll and content.poll and _same_options(post.content, content):
         content = replace(content, poll=replace(post.content.poll, ends_at=content.poll.ends_at))
     elif post.content.poll and not content.poll:
@@ -182,6 +201,7 @@ def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
         return post
     media.attach(tx, post.id, content.attachments)
     _apply_edit(tx, post, content, tx.now)
+    cards.renew(tx, site, post, content)
     if not post.reach.is_local:
         federate(tx, author.id, PublishEdit(post.id, tx.now))
     found = posts.by_id(tx, ident)
@@ -216,11 +236,12 @@ def _apply_edit(tx: Tx, post: Post, content: Content, edited_at: Millis) -> None
     if post.content.poll is not None and not _same_options(post.content, content):
         interactions.drop_votes(tx, post.id)
     posts.update(tx, post.id, content, edited_at)
-    for mention in content.mentions:
-        if mention.actor_id not in before and not mention.silent:
-            timelines.notify(tx, mention.actor_id, "mention", post.author_id, post.id)
+    added = [m.actor_id for m in content.mentions if m.actor_id not in before and not m.silent]
+    notifications.name_people(tx, replace(post, content=content), added, new=False)
+    notifications.move_end(tx, post, content.poll)
     for booster in interactions.boosters(tx, post.id, Page(limit=1000)):
-        timelines.notify(tx, booster[1].id, "update", post.author_id, post.id)
+        notifications.notify(tx, booster[1].id, "update", post.author_id, post.id)
+    quotes.tell_of_edit(tx, post)
     tx.notify(PostEdited(post.id))
 
 
@@ -245,7 +266,7 @@ def remove(tx: Tx, author: Actor, ident: Id) -> Post:
 def _interested(tx: Tx, post: Post) -> tuple[Id, ...]:
     answers = posts.by_ids(tx, posts.descendants(tx, post.id))
     people = {p.author_id for p in answers.values() if p.in_reply_to_id == post.id}
-    people |= {booster for _, booster in posts.boosts_of(tx, post.id)}
+    people |= {booster for _, booster in posts.boosts_of(tx, post.id)} | quotes.quoters(tx, post)
     people |= {actor.id for _, actor in interactions.actors(tx, post.id, interactions.Kind.FAVOURITE, Page(limit=1000))}
     return tuple(sorted(people - {post.author_id}))
 
@@ -262,6 +283,9 @@ def bury(tx: Tx, post: Post, author_iri: Iri) -> bool:
         actors.count_posts(tx, booster, -1)
         tx.notify(PostRemoved(boost_id, booster))
     posts.orphan(tx, post.id)
+    quotes.bury(tx, post)
+    if post.visibility is Visibility.DIRECT:
+        conversations.leave(tx, post)
     if post.in_reply_to_id is not None:
         posts.count_replies(tx, post.in_reply_to_id, -1)
     if post.boost_of_id is not None:
@@ -311,16 +335,24 @@ def receive(tx: Tx, site: Site, author: Actor, remote: RemotePost, *, depth: int
         in_reply_to_account_id=answered.author_id if answered else None,
         thread_id=(answered.thread_id or answered.id) if answered else ident,
         context_iri=remote.context,
+        interaction_policy=remote.interaction_policy,
+        quoting=remote.quote is not None,
     )
     posts.insert(tx, post)
     _spread(tx, post, author, answered)
+    quotes.receive(tx, author, post, remote, depth)
+    quotes.arrived(tx, post)
+    cards.request(tx, site, post)
     if remote.in_reply_to and answered is None:
         # spec: R78 — thread order is kept when replies arrive before their parent
         posts.wait_for_parent(tx, ident, remote.in_reply_to)
         if depth < MAX_THREAD_FETCH and not site.names.is_ours(remote.in_reply_to):
             fetch(tx, FetchPostJob(remote.in_reply_to, depth + 1))
     if awaited:
-        posts.join_waiting(tx, post)
+        for reply in posts.by_ids(tx, posts.join_waiting(tx, post)).values():
+            conversations.move_thread(tx, reply, post)
+            _bring_home(tx, reply, post)
+            tx.notify(PostPublished(reply.id, reply.author_id))
     return post
 
 
@@ -367,10 +399,14 @@ def receive_edit(tx: Tx, site: Site, author: Actor, remote: RemotePost) -> Post 
         # spec: R80 — a newer `updated` counts as an edit and keeps a history
         if not _same_content(post.content, content):
             _apply_edit(tx, post, content, updated)
+            cards.renew(tx, site, post, content)
     elif content.poll is not None and post.content.poll is not None and _same_options(post.content, content):
         # spec: R81 — without a newer `updated` only the counts of a poll are taken
         posts.set_content_extra(tx, post.id, replace(post.content, poll=content.poll))
+        notifications.move_end(tx, post, content.poll)
         tx.notify(PostEdited(post.id))
+    if updated is None or updated >= (post.edited_at or 0):
+        quotes.receive_edit(tx, author, post, remote)
     return post
 
 

@@ -16,10 +16,9 @@ from fedishare.model.outgoing import (
     WithdrawBlock,
     WithdrawFollow,
 )
-from fedishare.services import notifications
+from fedishare.services import notifications, quotes
 from fedishare.services.site import Site, federate
-from fedishare.store import actors, people, relations, timelines
-from fedishare.store import conversations
+from fedishare.store import actors, conversations, people, relations, timelines
 from fedishare.store import notifications as notes
 from fedishare.store.db import Tx
 
@@ -151,6 +150,7 @@ def block(tx: Tx, site: Site, actor: Actor, target_id: Id) -> None:
     if not relations.put_block(tx, actor.id, target.id, iri):
         return
     part(tx, actor, target)
+    quotes.part(tx, site, actor, target)
     notes.forget_from(tx, actor.id, target.id)
     conversations.drop_with(tx, actor.id, target.id)
     if not target.is_local:
@@ -243,6 +243,7 @@ def receive_block(tx: Tx, actor: Actor, target: Actor, iri: Iri | None) -> None:
     # spec: R46
     if relations.put_block(tx, actor.id, target.id, iri):
         part(tx, actor, target)
+        quotes.unquote(tx, actor, target)
 
 
 def receive_unblock(tx: Tx, actor: Actor, target_id: Id) -> None:

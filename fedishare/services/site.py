@@ -20,6 +20,7 @@ _decode = msgspec.json.Decoder(Outgoing).decode
 
 FEDERATE = "federate"
 FETCH = "fetch"
+QUOTE = "quote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,29 @@ class FetchActorJob(msgspec.Struct, frozen=True, tag="actor"):
 Fetch = FetchPostJob | FetchActorJob
 
 
+class CheckQuoteJob(msgspec.Struct, frozen=True, tag="check"):
+    """Read what a post quotes, and the authorization that it names."""
+
+    post_id: Id
+    iri: str
+    """What is read first, for the line in which it waits."""
+    depth: int = 0
+    """How many quoted posts behind each other were read already."""
+
+
+class ReadQuoteJob(msgspec.Struct, frozen=True, tag="read"):
+    """Read a partner's post that asks to quote one of ours, and answer."""
+
+    quoter: str
+    iri: str
+    """The quoting post."""
+    quoted: str
+    request: str = ""
+
+
+QuoteJob = CheckQuoteJob | ReadQuoteJob
+
+
 def federate(tx: Tx, actor_id: Id, change: Outgoing) -> None:
     """Queue a change for federation, in the order of its actor's changes."""
     jobs.put(tx, FEDERATE, _encode(change).decode(), lane=f"author:{actor_id}")
@@ -78,6 +102,12 @@ def fetch(tx: Tx, what: Fetch) -> None:
     """Queue a fetch; at most one is queued for the same thing."""
     payload = _encode(what).decode()
     jobs.put(tx, FETCH, payload, lane=f"fetch:{what.iri}", host=_host(what.iri), dedup=dedup_of(FETCH, payload))
+
+
+def check_quote(tx: Tx, what: QuoteJob) -> None:
+    """Queue what must be read for a quote; at most one is queued for the same thing."""
+    payload = _encode(what).decode()
+    jobs.put(tx, QUOTE, payload, lane=f"quote:{what.iri}", host=_host(what.iri), dedup=dedup_of(QUOTE, payload))
 
 
 def _host(iri: str) -> str | None:

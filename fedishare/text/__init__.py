@@ -7,7 +7,8 @@ API answer may carry as HTML, and only the functions of this package make it (sa
 * `scan` finds mentions, hashtags, links and emoji in plain text;
 * `count` measures a post as the limit does;
 * `compose` turns plain text into HTML;
-* `html` reduces foreign HTML to the allow-list, and HTML to plain text.
+* `html` reduces foreign HTML to the allow-list, and HTML to plain text;
+* `quotes` puts the link that stands for a quote in, and takes it out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fedishare.text.characters import clean_text, count_graphemes, excerpt, norm
 from fedishare.text.compose import MentionTarget, compose_html
 from fedishare.text.count import URL_CHARACTERS, count_characters, over_limit
 from fedishare.text.html import MAX_HTML, SafeHtml, plain_text, sanitise
+from fedishare.text.quotes import quote_inline, without_quote_inline
 from fedishare.text.scan import Entity, Hashtag, Link, Mention, Scan, Shortcode, scan
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "normalise_hashtag",
     "over_limit",
     "plain_text",
+    "quote_inline",
     "sanitise",
     "scan",
+    "without_quote_inline",
 ]

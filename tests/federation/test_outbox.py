@@ -190,7 +190,7 @@ async def test_every_change_is_told(
 
 
 def test_every_kind_of_change_is_in_the_table_above_or_has_a_test_of_its_own() -> None:
-    assert len(get_args(Outgoing)) == 18
+    assert len(get_args(Outgoing)) == 21
 
 
 @pytest.mark.spec("R18", "R91")

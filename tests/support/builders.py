@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fedishare.activitypub import inbox, peers, resolver
+from fedishare.activitypub import inbox, peers, quotes_checks, resolver
 from fedishare.activitypub import routes as activitypub_routes
 from fedishare.activitypub.federation import Federation
 from fedishare.activitypub.keyring import Keyring
@@ -175,7 +175,11 @@ class Us:
         """Run fetches and follow-ups until none is due."""
         worker = Worker(
             self.database,
-            {**resolver.handlers(self.federation), **inbox.handlers(self.federation)},
+            {
+                **resolver.handlers(self.federation),
+                **quotes_checks.handlers(self.federation),
+                **inbox.handlers(self.federation),
+            },
             clock=self.clock,
         )
         await worker.start()
