@@ -25,7 +25,7 @@ from fedishare.model.media import FilesDropped
 from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
 from fedishare.policy.rules import Policy
 from fedishare.services import archives, cards, media, search
-from fedishare.store import activities, jobs, partners, relations, resets
+from fedishare.store import activities, doors, jobs, measures, moderation, notice_board, partners, relations, resets
 from fedishare.store import media as media_store
 from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.media import REMOTE
@@ -37,6 +37,8 @@ DONE_KEPT = 30 * DAY
 DEAD_KEPT = 90 * DAY
 INBOUND_KEPT = 30 * DAY
 KEYS_KEPT = DAY
+SIGN_INS_KEPT = 30 * DAY
+DAYS_KEPT = 400 * DAY
 
 LOOK_SECONDS = 1.0
 """Between looks at what other processes changed."""
@@ -276,6 +278,10 @@ def _prune(tx: Tx, now: Millis) -> None:
     jobs.prune(tx, Millis(now - DONE_KEPT), Millis(now - DEAD_KEPT))
     activities.prune(tx, id_at(Millis(now - INBOUND_KEPT)))
     activities.prune_keys(tx, Millis(now - KEYS_KEPT))
+    moderation.prune_sign_ins(tx, Millis(now - SIGN_INS_KEPT))
+    doors.prune_ip_blocks(tx, now)
+    notice_board.prune_announcements(tx, Millis(now - DONE_KEPT))
+    measures.prune(tx, Millis(now - DAYS_KEPT))
     relations.prune_mutes(tx)
     resets.prune(tx)
     archives.expire(tx)

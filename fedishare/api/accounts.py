@@ -17,8 +17,9 @@ from fedishare.http.routes import Handler
 from fedishare.model.actors import Actor, Relationship
 from fedishare.model.errors import BadInput, NotFound
 from fedishare.model.ids import Handle, Id, Millis
-from fedishare.services import governance, relations
-from fedishare.store import actors, interactions, posts
+from fedishare.services import governance, moderation, relations
+from fedishare.store import actors, interactions, notice_board, posts
+from fedishare.store import moderation as moderation_store
 from fedishare.store import relations as relation_store
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
@@ -191,18 +192,25 @@ class Accounts:
             raise BadInput("Validation failed: Account can't be blank", path="account_id")
         idents = [parse_id(text) for text in found.texts("status_ids")[:100]]
         comment, forward = clean_text(found.text("comment"))[:1000], found.flag("forward")
+        rules = [parse_id(text) for text in found.texts("rule_ids")[:100]]
+        kind = found.text("category") or ("violation" if rules else "other")
+        if kind not in moderation.CATEGORIES:
+            raise BadInput("Validation failed: Category is not included in the list", path="category")
 
         def write(tx: Tx, renderer: Renderer) -> tuple[Id, bytes]:
             known = _known(tx, target)
             made = governance.report(tx, own(tx, call.me.id), target, idents, comment, forward)
+            named = [rule.id for rule in notice_board.rules_by_ids(tx, rules)] if kind == "violation" else []
+            moderation_store.classify(tx, made, kind, named)
             return made, renderer.account(tx, known)
 
         made, account = await self.api.write_shown(write)
         return json_answer(
             {
-                "id": str(made), "action_taken": False, "action_taken_at": None, "category": "other",
+                "id": str(made), "action_taken": False, "action_taken_at": None, "category": kind,
                 "comment": comment, "forwarded": forward, "created_at": entities.instant(self.api.instance.clock()),
-                "status_ids": [str(i) for i in idents], "rule_ids": None, "target_account": msgspec.Raw(account),
+                "status_ids": [str(i) for i in idents], "rule_ids": [str(i) for i in rules] or None,
+                "target_account": msgspec.Raw(account),
             }
         )  # fmt: skip
 

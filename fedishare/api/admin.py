@@ -17,10 +17,10 @@ from fedishare.api.rendering import Renderer
 from fedishare.api.table import Table
 from fedishare.http.call import Answer, Call
 from fedishare.http.routes import Access, Audience, Handler, Rate, Route
-from fedishare.model.actors import Actor, ActorState, Role
+from fedishare.model.actors import Actor, ActorState
 from fedishare.model.errors import NotAllowed
 from fedishare.model.ids import Id
-from fedishare.policy.roles import RIGHTS, ROLE_IDS, Right, may
+from fedishare.policy.roles import Right, may
 from fedishare.services.moderation import REFUSED
 from fedishare.store import actors, moderation
 from fedishare.store.db import Tx
@@ -56,14 +56,6 @@ class AdminAccount(msgspec.Struct, frozen=True, kw_only=True):
     created_by_application_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
-def role_entity(role: Role) -> entities.Role:
-    """A role as apps know it."""
-    name = "" if role is Role.MEMBER else role.value.capitalize()
-    return entities.Role(
-        id=ROLE_IDS[role], name=name, permissions=str(int(RIGHTS[role])), highlighted=role is not Role.MEMBER
-    )
-
-
 def admin_accounts(tx: Tx, renderer: Renderer, idents: Sequence[Id]) -> list[AdminAccount]:
     """Accounts in the order of ``idents``; unknown ones are left out."""
     people, hidden = actors.by_ids(tx, idents), moderation.behind(tx, idents)
@@ -85,7 +77,7 @@ def _account(
         id=str(actor.id), username=actor.name, domain=actor.domain, created_at=entities.instant(actor.created_at),
         email=behind.email if behind else None, ip=ips[0].ip if ips else None, ips=ips,
         locale=behind.locale if behind else None, invite_request=behind.reason if behind else None,
-        role=role_entity(behind.role) if behind else None, confirmed=bool(behind and behind.confirmed),
+        role=entities.role(behind.role) if behind else None, confirmed=bool(behind and behind.confirmed),
         approved=bool(behind and behind.approved), disabled=bool(behind and behind.disabled), silenced=actor.limited,
         suspended=actor.state is ActorState.SUSPENDED, sensitized=actor.sensitized,
         account=msgspec.Raw(renderer.account(tx, actor)),

@@ -23,7 +23,7 @@ from fedishare.services import accounts as account_services
 from fedishare.services import oauth
 from fedishare.services.accounts import SCOPES
 from fedishare.services.oauth import OOB, OAuthError, Request
-from fedishare.store import actors
+from fedishare.store import actors, moderation
 from fedishare.store import oauth as oauth_store
 from fedishare.store.db import Tx
 
@@ -35,6 +35,7 @@ _MEANING = {
     "follow": "follow, block and mute for you",
     "push": "send you push notifications",
     "profile": "see who you are",
+    "admin": "moderate and administrate in your name, as far as your role goes",
 }
 
 
@@ -196,6 +197,7 @@ class OAuth:
             if person is None:
                 wrong = "That name and password do not belong together."
                 return self._form(call, asked, None, given, wrong=wrong, name=found.text("name"))
+            await self.api.database.write(moderation.signed_in, person.id, call.client)
             cookie = (await self._cookie(person),)
         code = await self.api.database.write(oauth.allow, person.id, asked)
         if asked.redirect_uri == OOB:

@@ -191,6 +191,25 @@ def _change(config: Config, name: str, change: Callable[[Tx, Actor, str], None])
     return with_database(config, lambda database: database.write(write))
 
 
+@account.command("role")
+@click.argument("name")
+@click.argument("role", type=ROLES)
+@config_option
+def role(config: Config, name: str, role: str) -> None:
+    """Give an account another role. What each may do stands in docs/api.md.
+
+    \b
+    Example:
+      fedishare account role ana moderator
+    """
+
+    def change(tx: Tx, actor: Actor, by: str) -> None:
+        accounts.set_role(tx, actor, Role(role), by)
+
+    found = _change(config, name, change)
+    click.echo(f"@{found.handle} is {role} now. A running server obeys within 5 seconds.")
+
+
 @account.command("approve")
 @click.argument("name")
 @config_option

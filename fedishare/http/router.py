@@ -62,6 +62,10 @@ async def _nobody(token: str) -> Viewer | None:
     return None
 
 
+async def _open(address: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Gates:
     """How the router finds out who calls: by token, or by signature; and the numbers that it enforces."""
@@ -72,6 +76,8 @@ class Gates:
     per_minute: Mapping[Rate, int]
     operator_networks: tuple[str, ...]
     request_seconds: float = 30.0
+    is_shut: Callable[[str], Awaitable[bool]] = _open
+    """Whether nobody may come in from an address."""
     bearer: Bearer = _nobody
     """Whom a bearer token speaks for; WebSockets bring it in other places than a header."""
 
@@ -148,6 +154,10 @@ class Router:
         if route is None:
             await turn_away(send, NOT_FOUND, "Record not found")
             return
+        client = scope.get("client")
+        if await self._gates.is_shut(str(client[0]) if client else ""):
+            await turn_away(send, FORBIDDEN, "This action is not allowed")
+            return
         viewer = await self._gates.bearer(token_of(scope))
         if viewer is None:
             await turn_away(send, UNAUTHORIZED, "The access token is invalid")
@@ -202,6 +212,8 @@ class Router:
 
     async def _admit(self, call: Call, route: Route) -> None:
         """Everything that a route declares, before its handler runs."""
+        if route.access is not Access.OPERATOR and await self._gates.is_shut(call.client):
+            raise NotAllowed("This action is not allowed")
         if route.access is Access.TOKEN or (
             route.access is Access.PEER_OR_TOKEN and _brings_token(call.headers) and "signature" not in call.headers
         ):

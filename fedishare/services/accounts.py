@@ -239,6 +239,15 @@ def suspend(tx: Tx, actor: Actor, by: str) -> None:
     partners.audit(tx, by, "account.suspend", str(actor.handle))
 
 
+def set_role(tx: Tx, actor: Actor, role: Role, by: str) -> None:
+    """Give somebody another role; what is kept of their tokens is asked anew. Raises `NotFound` for others."""
+    if credentials.get(tx, actor.id) is None:
+        raise NotFound(f"@{actor.handle} is not an account of this instance, so it has no role")
+    credentials.set_role(tx, actor.id, role)
+    partners.audit(tx, by, "account.role", str(actor.handle), role.value)
+    actors.touch(tx, actor.id)
+
+
 def approve(tx: Tx, actor: Actor, by: str) -> None:
     """Let somebody in who signed up. Raises `BadInput` when nothing waits for a decision."""
     kept = credentials.get(tx, actor.id)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fedishare.model.actors import Emoji
+from fedishare.model.actors import Emoji, Profile
 from fedishare.model.errors import BadInput, Conflict, NotFound
 from fedishare.model.ids import Iri
 from fedishare.model.media import Kept
@@ -74,3 +74,9 @@ def dressed(tx: Tx, site: Site, content: Content) -> Content:
     options = [option.title for option in content.poll.options] if content.poll else []
     found = used(tx, site, [content.source, content.summary, *options])
     return replace(content, emojis=found) if found or content.emojis else content
+
+
+def profile_dressed(tx: Tx, site: Site, profile: Profile) -> Profile:
+    """What a local person says about themselves, with the emoji that it names."""
+    fields = [text for field in profile.fields for text in (field.name, field.value)]
+    return replace(profile, emojis=used(tx, site, [profile.display_name, profile.source, *fields]))

@@ -49,6 +49,7 @@ SET_PROFILE = sql(
        WHERE id = :id""",
 )
 SET_STATE = sql("actor_set_state", "UPDATE actor SET state = :state, rev = rev + 1 WHERE id = :id")
+TOUCH = sql("actor_touch", "UPDATE actor SET rev = rev + 1 WHERE id = :id")
 SET_LIMITED = sql("actor_set_limited", "UPDATE actor SET limited = :limited WHERE id = :id")
 SET_SENSITIZED = sql(
     "actor_set_sensitized", "UPDATE actor SET sensitized = :sensitized, rev = rev + 1 WHERE id = :id"
@@ -249,6 +250,12 @@ def set_profile(tx: Tx, ident: Id, kind: ActorKind, profile: Profile) -> None:
 def set_state(tx: Tx, ident: Id, state: ActorState) -> None:
     """Suspend, limit, delete or restore."""
     tx.run(SET_STATE, id=ident, state=int(state))
+    tx.notify(ActorChanged(ident))
+
+
+def touch(tx: Tx, ident: Id) -> None:
+    """Something that is kept elsewhere changed what shows of an actor."""
+    tx.run(TOUCH, id=ident)
     tx.notify(ActorChanged(ident))
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from fedishare.http.call import Answer, Call
 from fedishare.http.routes import Access, Audience, Rate, Route, scope_allows
+from fedishare.model.actors import Role
 from fedishare.services import accounts
 from fedishare.store import credentials
 from tests.support.instances import House, house
@@ -20,7 +21,10 @@ from tests.support.instances import House, house
 INVALID = {"error": "The access token is invalid"}
 OUTSIDE = {"error": "This action is outside the authorized scopes"}
 MISSING = {"error": "Record not found"}
+REFUSED = {"error": "This action is not allowed"}
 SECRET = "only for ben"
+SCOPES = ("read", "write", "follow", "push", "profile", "admin:read", "admin:write")
+ADMIN = ("/api/v1/admin/", "/api/v2/admin/")
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ async def test_every_token_route_wants_a_token_that_counts(home: House) -> None:
 
 
 async def test_every_token_route_wants_one_of_its_scopes(home: House) -> None:
-    apps = {scope: await home.client("ana", scope) for scope in ("read", "write", "follow", "push", "profile")}
+    apps = {scope: await home.client("ana", scope) for scope in SCOPES}
     before = await home.org.rows()
     for route in routes(home, Access.TOKEN):
         allowed = {scope for scope in apps if scope_allows(frozenset({scope}), route.scopes)}
@@ -91,11 +95,34 @@ def test_reading_scopes_write_nothing_and_writing_scopes_read_nothing() -> None:
     assert not scope_allows(frozenset(), ("read",))
 
 
+async def test_admin_routes_want_the_role_too(home: House) -> None:
+    """A token with every scope is worth nothing without the role, from the moment on that the role is gone."""
+    app = await home.client("ben", " ".join(SCOPES))
+    admin = [route for route in routes(home, Access.TOKEN) if route.path.startswith(ADMIN)]
+    assert len(admin) > 40
+    before = await home.org.rows()
+    for route in admin:
+        assert all(scope.startswith("admin:") for scope in route.scopes) and route.audience is Audience.ROLE, route.name
+        answer = await ask(app, route)
+        assert (answer.status_code, answer.json()) == (403, REFUSED), route.name
+    await home.org.write(accounts.set_role, await home.org.by_handle("ben"), Role.AUDITOR, "test")
+    for route in admin:
+        answer = await ask(app, route)
+        looks = all(scope.startswith("admin:read") for scope in route.scopes)
+        assert (answer.status_code == 403) is not looks, (route.name, answer.text)
+    assert await home.org.rows() == before
+    await home.org.write(accounts.set_role, await home.org.by_handle("ben"), Role.MEMBER, "test")
+    assert (await app.get("/api/v1/admin/accounts")).status_code == 403
+
+
 async def test_methods_and_scopes_agree(home: House) -> None:
-    only_looks = {"POST /api/v1/fedishare/audience"}
+    only_looks = {
+        "POST /api/v1/fedishare/audience", "POST /api/v1/admin/canonical_email_blocks/test",
+        "POST /api/v1/admin/measures", "POST /api/v1/admin/dimensions", "POST /api/v1/admin/retention",
+    }  # fmt: skip
     for route in routes(home, Access.TOKEN):
         for scope in route.scopes:
-            if scope.startswith(("read", "profile")):
+            if scope.removeprefix("admin:").startswith(("read", "profile")):
                 assert route.method == "GET" or route.name in only_looks, route.name
             else:
                 assert route.method != "GET" or route.path.startswith("/api/v1/media/"), route.name
@@ -141,11 +168,12 @@ async def test_nobody_reaches_what_is_anothers(home: House) -> None:
         "/api/v1/notifications/{id}": (found.notification,),
         "/api/v1/follow_requests/{id}": (found.request,),
         "/api/v1/media/{id}": (found.media,),
+        "/api/v1/announcements/{id}": ("1",),
     }
     quiet = ("/dismiss",)
     checked = 0
     for route in routes(home, Access.TOKEN):
-        if "{id}" not in route.path or route.path.startswith("/api/v1/accounts/"):
+        if "{id}" not in route.path or route.path.startswith(("/api/v1/accounts/", *ADMIN)):
             continue
         kind = route.path.partition("{id}")[0] + "{id}"
         assert kind in objects, f"{route.name}: whose things has it? They belong into this test"
