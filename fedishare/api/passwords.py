@@ -1,7 +1,7 @@
 """Passwords: changed by an app, or chosen anew on a page that an operator's link leads to.
 
 The page works without scripts. What the link holds stands in the form, so that nobody else's form can be sent; the page
-names no other place, and tells none where it was.
+leads nowhere else, so that no other server learns its address.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from fedishare.store import credentials
 
 PAGE = "/auth/password"
 WRONG = "The current password is not right"
-_QUIET = ((b"referrer-policy", b"no-referrer"),)
 
 
 async def prove(api: Api, viewer: Viewer, password: str) -> str:
@@ -81,7 +80,7 @@ class Passwords:
             f"<p><b>@{escape(actor.name)}</b> has a new password. Apps and browsers that were signed in are signed "
             "out; sign in again with the new one.</p>"
         )
-        return page("Your password is changed", body, headers=_QUIET)
+        return page("Your password is changed", body)
 
     def _count(self, call: Call) -> None:
         limit = self.api.instance.config.limits.auth_rate
@@ -109,11 +108,11 @@ class Passwords:
             f'<label>Once more <input name="again" {field}></label>'
             '<div class="row"><button class="go">Change it</button></div></form>'
         )
-        return page("Choose a new password", body, status=422 if wrong else 200, headers=_QUIET)
+        return page("Choose a new password", body, status=422 if wrong else 200)
 
 
 def _gone() -> Answer:
-    return page("This link does not work", f"<p>{passwords.GONE}</p>", status=404, headers=_QUIET)
+    return page("This link does not work", f"<p>{passwords.GONE}</p>", status=404)
 
 
 def _checked(wanted: str) -> str:

@@ -16,6 +16,7 @@ from fedishare.model.ids import Domain, Handle, Id, Iri, Millis
 from fedishare.model.posts import LOCAL, PARTNERS, Content, Mention, Post, PostKind, Reach, Visibility
 from fedishare.policy.audience import Seer, open_to_anybody
 from fedishare.store import actors, pages, posts, relations, timelines
+from fedishare.store import people as people_store
 from fedishare.store.audience import OPEN, TRAVELS, VISIBLE
 from fedishare.store.db import Database, Tx, open_database, sql
 from fedishare.store.migrate import migrate
@@ -30,7 +31,7 @@ TRAVELLING = sql("test_audience_travelling", f"SELECT p.id {_FROM} WHERE {TRAVEL
 FOR_ALL = sql("test_audience_for_all", f"SELECT p.id {_FROM} WHERE {OPEN}")
 EMPTY = [
     sql(f"test_audience_drop_{table}", f"DELETE FROM {table} WHERE 1 = 1")
-    for table in ("home_entry", "mention", "post", "follow", "block", "actor")
+    for table in ("home_entry", "mention", "post", "follow", "block", "domain_block", "actor")
 ]
 DOMAINS = (Domain("lab.example"), Domain("lab.example.org"), Domain("ab.example"))
 REACHES = (
@@ -57,6 +58,8 @@ class AWorld:
     states: tuple[int, ...]
     follows: frozenset[tuple[int, int, int]]
     blocks: frozenset[tuple[int, int]]
+    shunned: frozenset[tuple[int, int]]
+    """Which of the local people block which of the domains."""
     posts: tuple[APost, ...]
 
 
@@ -66,6 +69,7 @@ worlds = st.builds(
     st.tuples(*[st.sampled_from((0, 0, 0, 1, 2, 3))] * PEOPLE),
     st.frozensets(st.tuples(person, person, st.integers(0, 1)), max_size=10),
     st.frozensets(st.tuples(person, person), max_size=6),
+    st.frozensets(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=4),
     st.lists(
         st.builds(
             APost, person, st.sampled_from(list(Visibility)), st.sampled_from(REACHES),
@@ -90,6 +94,8 @@ def build(tx: Tx, world: AWorld) -> tuple[list[Id], list[Id]]:
         relations.set_follow_state(tx, made.id, FollowState(state))
     for actor, target in world.blocks:
         relations.put_block(tx, people[actor], people[target], None)
+    for actor, domain in world.shunned:
+        people_store.block_domain(tx, people[actor], DOMAINS[domain])
     return people, [_post(tx, people, each) for each in world.posts]
 
 
@@ -130,8 +136,17 @@ def compare(tx: Tx, world: AWorld) -> None:
         for author in people:
             page = posts.author_page(tx, author, viewer, Page(limit=100))
             assert set(page) <= by_rule
-        assert {e.post_id for e in timelines.home(tx, viewer, Page(limit=100))} <= by_rule
-        assert {e.post_id for e in timelines.public(tx, viewer, Page(limit=100))} <= by_rule
+        home = {e.post_id for e in timelines.home(tx, viewer, Page(limit=100))}
+        public = {e.post_id for e in timelines.public(tx, viewer, Page(limit=100))}
+        # A domain that one blocks is out of sight, and what one may see stays what it is.
+        far = {
+            ident for ident, each in zip(made, world.posts, strict=True)
+            if each.author >= 3 and (number, each.author - 3) in world.shunned
+        }  # fmt: skip
+        assert home <= by_rule - far and public <= by_rule - far
+        wanted = posts.wanted_ids(tx, made, viewer)
+        turned_away = {target for actor, target in world.blocks if actor == number}
+        assert wanted == {i for i in by_rule - far if world.posts[made.index(i)].author not in turned_away}
     anybody = {
         ident
         for ident, each in zip(made, world.posts, strict=True)
@@ -192,7 +207,7 @@ def test_the_rule_itself_says_no_to_the_unknown(tmp_path: Path) -> None:
         try:
             await migrate(database)
             world = AWorld(
-                (0,) * PEOPLE, frozenset(), frozenset(),
+                (0,) * PEOPLE, frozenset(), frozenset(), frozenset(),
                 tuple(APost(a, v, PARTNERS, frozenset()) for a in (0, 3) for v in Visibility),
             )  # fmt: skip
             _, made = await database.write(build, world)
