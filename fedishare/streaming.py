@@ -11,7 +11,18 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
-from fedishare.model.activities import ActorChanged, Notified, PostEdited, PostPublished, PostRemoved, TokenRevoked
+from fedishare.model.activities import (
+    ActorChanged,
+    AnnouncementChanged,
+    ConversationChanged,
+    FiltersChanged,
+    NotificationsMerged,
+    Notified,
+    PostEdited,
+    PostPublished,
+    PostRemoved,
+    TokenRevoked,
+)
 from fedishare.model.actors import Viewer
 from fedishare.model.errors import Unavailable
 from fedishare.model.ids import Id
@@ -36,6 +47,8 @@ class Event:
     kind: str
     ident: Id
     streams: tuple[str, ...]
+    about: str = ""
+    """What the id alone does not say: the name of a reaction."""
 
 
 @dataclass(eq=False, slots=True)
@@ -144,6 +157,16 @@ class Hub:
                 await self._removed(notice)
             case Notified(owner, ident):
                 self._notified(owner, ident)
+            case FiltersChanged(owner):
+                self._tell(owner, Event("filters_changed", owner, ("user",)))
+            case NotificationsMerged(owner):
+                self._tell(owner, Event("notifications_merged", owner, ("user", "user:notification")))
+            case ConversationChanged(owner, ident):
+                self._tell(owner, Event("conversation", ident, ("direct", "user")))
+            case AnnouncementChanged(ident, kind, name):
+                for listener in self._listeners:
+                    if "user" in listener.streams:
+                        listener.give(Event(kind, ident, ("user",), name))
             case ActorChanged() | NoticesLost():
                 await self._check_tokens()
             case _:
@@ -178,7 +201,7 @@ class Hub:
                 through = {
                     s for s in listener.streams if (viewer in knew if s == "user" or s.startswith(LIST) else public)
                 }
-                for stream in sorted(through - {"user:notification"}):
+                for stream in sorted(through - {"user:notification", "direct"}):
                     listener.give(Event("delete", notice.post_id, (stream,)))
 
     def _notified(self, owner: Id, ident: Id) -> None:
@@ -186,6 +209,13 @@ class Hub:
             through = tuple(sorted({"user", "user:notification"} & listener.streams))
             if through:
                 listener.give(Event("notification", ident, through[:1]))
+
+    def _tell(self, owner: Id, event: Event) -> None:
+        """Tell one person something, on those of the event's streams that they listen to."""
+        for listener in self._by_viewer().get(owner, ()):
+            through = tuple(stream for stream in event.streams if stream in listener.streams)
+            if through:
+                listener.give(Event(event.kind, event.ident, through))
 
     async def _check_tokens(self) -> None:
         """Something changed that may have ended tokens or accounts: ask."""

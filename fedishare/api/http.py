@@ -125,6 +125,10 @@ class Params:
     def __contains__(self, name: str) -> bool:
         return self._values.get(name) is not None
 
+    def names(self, name: str) -> bool:
+        """Whether the request speaks of it, even if only to empty it."""
+        return name in self._values
+
     def text(self, name: str, default: str = "") -> str:
         """A text. Raises `BadInput`."""
         value = self._values.get(name)

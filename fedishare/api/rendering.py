@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -21,13 +21,16 @@ from typing import TypeVar
 import msgspec
 
 from fedishare.api import entities
+from fedishare.api.filtering import Filtering, Fitting
 from fedishare.api.links import TICKET, Links
 from fedishare.media.tickets import ANYBODY, Tickets
 from fedishare.model.actors import Actor
+from fedishare.model.cards import Card
+from fedishare.model.filters import Context
 from fedishare.model.ids import Id, Millis
 from fedishare.model.posts import Post
 from fedishare.services.site import Site
-from fedishare.store import actors, interactions, posts, timelines
+from fedishare.store import actors, cards, credentials, interactions, posts, timelines
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
 from fedishare.store.timelines import Entry
@@ -69,6 +72,7 @@ def _flags(mask: int, own: bool) -> bytes:
     return f",{text}{pinned}".encode()
 
 
+_UNFILTERED = b',"filtered":[]'
 _FLAGS = [_flags(mask, False) for mask in range(32)]
 _OWN_FLAGS = [_flags(mask, True) for mask in range(32)]
 
@@ -84,6 +88,7 @@ class Renderer:
         self._behind = behind
         self._statuses: OrderedDict[_Key, _Fragment] = OrderedDict()
         self._accounts: OrderedDict[tuple[Id, int], bytes] = OrderedDict()
+        self._filtering = Filtering()
 
     def draft(self) -> Renderer:
         """A renderer for one transaction that changes something: it uses what is kept here, and keeps its own apart."""
@@ -132,7 +137,7 @@ class Renderer:
         if found is None and self._behind is not None:
             found = self._behind._accounts.get(key)
         if found is None:
-            found = _encode(entities.account(actor, self.links(tx)))
+            found = _encode(entities.account(actor, self.links(tx), roles=_roles(tx, actor)))
             self._put(self._accounts, key, found, MAX_ACCOUNTS)
         return found
 
@@ -141,7 +146,7 @@ class Renderer:
         moved = None
         if target is not None and target.id != actor.id and target.state < 2 and target.profile.moved_to is None:
             moved = msgspec.Raw(self.account(tx, target))
-        return _encode(entities.account(actor, self.links(tx), moved=moved))
+        return _encode(entities.account(actor, self.links(tx), moved=moved, roles=_roles(tx, actor)))
 
     def accounts(self, tx: Tx, found: Iterable[Actor]) -> list[msgspec.Raw]:
         """Several Accounts."""
@@ -149,22 +154,31 @@ class Renderer:
 
     # Statuses
 
-    def page(self, tx: Tx, entries: Sequence[Entry], viewer: Id) -> list[bytes]:
-        """Statuses for one viewer, in the order of ``entries``. The viewer must be allowed to see each of them."""
-        return [body for _, body in self.pairs(tx, entries, viewer)]
+    def page(
+        self, tx: Tx, entries: Sequence[Entry], viewer: Id, context: Context = Context.NOWHERE
+    ) -> list[bytes]:  # fmt: skip
+        """Statuses for one viewer, in the order of ``entries``. The viewer must be allowed to see each of them.
 
-    def pairs(self, tx: Tx, entries: Sequence[Entry], viewer: Id) -> list[tuple[Id, bytes]]:
+        What filters of theirs hide in ``context`` is left out.
+        """
+        return [body for _, body in self.pairs(tx, entries, viewer, context)]
+
+    def pairs(
+        self, tx: Tx, entries: Sequence[Entry], viewer: Id, context: Context = Context.NOWHERE
+    ) -> list[tuple[Id, bytes]]:
         """The same with each post's id; posts that are deleted at this moment are left out."""
         boosted = [e.boost_of_id for e in entries if e.boost_of_id is not None]
         originals = {e.post_id: e for e in timelines.entries_of(tx, boosted)} if boosted else {}
         shown = {e.boost_of_id or e.post_id for e in entries}
         fragments = self._fragments(tx, [*entries, *originals.values()])
-        marks = _Marks(interactions.flags(tx, viewer, shown), interactions.boosted(tx, viewer, shown))
+        done, filters = interactions.flags(tx, viewer, shown)
+        fitting = self._filtering.fittings(tx, viewer, filters, [*entries, *originals.values()]) if filters else {}
+        marks = _Marks(done, interactions.boosted(tx, viewer, shown), fitting)
         links = self.links(tx, viewer)
         result = []
         for entry in entries:
             fragment = fragments.get(entry.post_id)
-            if fragment is None:
+            if fragment is None or marks.hidden(entry) & context:
                 continue
             if entry.boost_of_id is None:
                 result.append((entry.post_id, _one(tx, entry, fragment, marks, links)))
@@ -186,19 +200,22 @@ class Renderer:
         entry = Entry(post.id, post.rev, author.id, author.rev, None)
         if author.profile.moved_to is None:
             self._put(self._statuses, _key(entry), fragment, MAX_STATUSES)
-        return _one(tx, entry, fragment, _Marks({}, {}), self.links(tx, author.id))
+        return _one(tx, entry, fragment, _Marks({}, {}, {}), self.links(tx, author.id))
 
-    def visible_posts(self, tx: Tx, idents: Iterable[Id], viewer: Id) -> list[bytes]:
+    def visible_posts(
+        self, tx: Tx, idents: Iterable[Id], viewer: Id, context: Context = Context.NOWHERE
+    ) -> list[bytes]:  # fmt: skip
         """Those of the posts that ``viewer`` may see, in the order given."""
         wanted = list(idents)
         seen = posts.visible_ids(tx, wanted, viewer)
         entries = timelines.entries_of(tx, [i for i in wanted if i in seen])
         inner = posts.visible_ids(tx, [e.boost_of_id for e in entries if e.boost_of_id is not None], viewer)
-        return self.page(tx, [e for e in entries if e.boost_of_id is None or e.boost_of_id in inner], viewer)
+        shown = [e for e in entries if e.boost_of_id is None or e.boost_of_id in inner]
+        return self.page(tx, shown, viewer, context)
 
-    def visible_post(self, tx: Tx, ident: Id, viewer: Id) -> bytes | None:
-        """One post, if ``viewer`` may see it."""
-        found = self.visible_posts(tx, [ident], viewer)
+    def visible_post(self, tx: Tx, ident: Id, viewer: Id, context: Context = Context.NOWHERE) -> bytes | None:
+        """One post, if ``viewer`` may see it, and has no filter that hides it in ``context``."""
+        found = self.visible_posts(tx, [ident], viewer, context)
         return found[0] if found else None
 
     def _fragments(self, tx: Tx, entries: Iterable[Entry]) -> dict[Id, _Fragment]:
@@ -214,17 +231,18 @@ class Renderer:
         if missing:
             rows = posts.by_ids(tx, [e.post_id for e in missing])
             people = actors.by_ids(tx, [e.author_id for e in missing])
+            shown = cards.of_posts(tx, rows)
             for entry in missing:
                 post, author = rows.get(entry.post_id), people.get(entry.author_id)
                 if post is None or author is None:
                     continue
-                made = found[entry.post_id] = self._fragment(tx, post, author)
+                made = found[entry.post_id] = self._fragment(tx, post, author, shown.get(post.id))
                 # Under the revisions that were rendered: they may be newer than those of the entry.
                 if author.profile.moved_to is None:
                     self._put(self._statuses, (post.id, post.rev, author.rev), made, MAX_STATUSES)
         return found
 
-    def _fragment(self, tx: Tx, post: Post, author: Actor) -> _Fragment:
+    def _fragment(self, tx: Tx, post: Post, author: Actor, card: Card | None = None) -> _Fragment:
         content, links = post.content, replace(self.links(tx), mark=self._mark)
         html = content.html
         if content.title:
@@ -245,6 +263,7 @@ class Renderer:
             application=entities.Application(post.app_name) if post.app_name else None,
             reach=entities.reach_of(post.reach) if post.local else "partners",
             local_only=post.local and post.reach.is_local,
+            card=entities.card(card, links) if card is not None else None,
         )  # fmt: skip
         first, *rest = _encode(body)[:-1].split(self._mark.encode())
         # Before each mark stands the address that it belongs to, from its quotation mark on.
@@ -259,6 +278,13 @@ class _Marks:
 
     kinds: dict[Id, set[Kind]]
     boosts: dict[Id, Id]
+    fitting: Mapping[Id, Fitting]
+    """Which filters fit."""
+
+    def hidden(self, entry: Entry) -> Context:
+        """Where filters hide a post, or what it boosts."""
+        found = self.fitting.get(entry.boost_of_id or entry.post_id)
+        return found.hidden if found is not None else Context.NOWHERE
 
     def of(self, ident: Id, *, own: bool) -> bytes:
         done = self.kinds.get(ident)
@@ -270,7 +296,8 @@ class _Marks:
                 | (8 if Kind.MUTE_THREAD in done else 0)
                 | (16 if Kind.PIN in done else 0)
             )
-        return _OWN_FLAGS[mask] if own else _FLAGS[mask]
+        flags, fitting = _OWN_FLAGS[mask] if own else _FLAGS[mask], self.fitting.get(ident)
+        return flags + (_UNFILTERED if fitting is None else b',"filtered":' + fitting.results)
 
 
 def _one(tx: Tx, entry: Entry, fragment: _Fragment, marks: _Marks, links: Links) -> bytes:
@@ -279,6 +306,10 @@ def _one(tx: Tx, entry: Entry, fragment: _Fragment, marks: _Marks, links: Links)
     if fragment.poll is None:
         return body + flags + b',"poll":null,"reblog":null}'
     return body + flags + b',"poll":' + poll_json(tx, fragment.poll, viewer, links) + b',"reblog":null}'
+
+
+def _roles(tx: Tx, actor: Actor) -> tuple[entities.AccountRole, ...]:
+    return entities.roles_of(credentials.role_of(tx, actor.id)) if actor.is_local else ()
 
 
 def poll_json(tx: Tx, post: Post, viewer: Id, links: Links) -> bytes:

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 
 import msgspec
 
+from fedishare.api.announcements import Announcements
+from fedishare.api.conversations import Conversations
 from fedishare.api.http import Api, params, parse_id
-from fedishare.api.timelines import Timelines
+from fedishare.api.notifications import Notifications
 from fedishare.http.call import Answer, Call
 from fedishare.http.socket import Socket
 from fedishare.model.actors import Viewer
 from fedishare.model.errors import BadRequest, FedishareError, NotFound
+from fedishare.model.filters import Context
+from fedishare.model.ids import Id
 from fedishare.services import lists
 from fedishare.store.db import Tx
 from fedishare.streaming import LIST, Event, Hub, Listener
@@ -23,7 +27,9 @@ from fedishare.text import normalise_hashtag
 BEAT_SECONDS = 15.0
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"
 _NO_BUFFERING = ((b"cache-control", b"private, no-store"), (b"x-accel-buffering", b"no"))
-PLAIN = frozenset(("user", "user:notification", "public", "public:local", "public:remote"))
+PLAIN = frozenset(("user", "user:notification", "public", "public:local", "public:remote", "direct"))
+EMPTY = frozenset(("filters_changed", "notifications_merged"))
+"""Events that carry nothing: the app asks for what has changed."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -82,9 +88,9 @@ class Streaming:
                     continue
                 if event is None:
                     return
-                payload = await self._payload(event, listener.viewer)
-                if payload is not None:
-                    yield b"event: " + event.kind.encode() + b"\ndata: " + payload + b"\n\n"
+                for payload in (await self._payloads(event, listener.viewer)).values():
+                    # An event without data is none for browsers.
+                    yield b"event: " + event.kind.encode() + b"\ndata: " + (payload or b"null") + b"\n\n"
         finally:
             watch.cancel()
             self.hub.leave(listener)
@@ -94,17 +100,30 @@ class Streaming:
         await call.gone()
         listener.close()
 
-    async def _payload(self, event: Event, viewer: Viewer) -> bytes | None:
-        """What an event carries; None when the viewer may not see it (any more)."""
-        database = self.api.database
-        if event.kind == "delete":
-            return str(event.ident).encode()
-        if event.kind == "notification":
-            return await database.read_fast(self._notification, event, viewer)
-        return await database.read_fast(self.api.renderer.visible_post, event.ident, viewer.id)
+    async def _payloads(self, event: Event, viewer: Viewer) -> dict[str, bytes]:
+        """What an event carries on each of its streams; nothing where the viewer may not see it (any more), or has a
+        filter that hides it there."""
+        if event.kind in ("delete", "announcement.delete"):
+            return dict.fromkeys(event.streams, str(event.ident).encode())
+        if event.kind in EMPTY:
+            return dict.fromkeys(event.streams, b"")
+        return await self.api.database.read_fast(self._read, event, viewer.id)
 
-    def _notification(self, tx: Tx, event: Event, viewer: Viewer) -> bytes | None:
-        return Timelines(self.api).one_notification(tx, event.ident, viewer.id)
+    def _read(self, tx: Tx, event: Event, viewer: Id) -> dict[str, bytes]:
+        if event.kind == "notification":
+            found = Notifications(self.api).one_json(tx, event.ident, viewer)
+        elif event.kind == "conversation":
+            found = Conversations(self.api).one_json(tx, event.ident, viewer)
+        elif event.kind.startswith("announcement"):
+            found = Announcements(self.api).event(tx, event.ident, viewer, event.about)
+        else:
+            contexts = {stream: _context(stream) for stream in event.streams}
+            shown = {
+                context: self.api.renderer.visible_post(tx, event.ident, viewer, context)
+                for context in set(contexts.values())
+            }
+            return {s: body for s, context in contexts.items() if (body := shown[context]) is not None}
+        return dict.fromkeys(event.streams, found) if found is not None else {}
 
     # WebSocket
 
@@ -135,9 +154,10 @@ class Streaming:
             event = await listener.queue.get()
             if event is None:
                 return
-            payload = await self._payload(event, listener.viewer)
-            if payload is not None:
-                message = {"stream": _parts(event.streams[0]), "event": event.kind, "payload": payload.decode()}
+            for stream, payload in (await self._payloads(event, listener.viewer)).items():
+                message: dict[str, object] = {"stream": _parts(stream), "event": event.kind}
+                if payload:
+                    message["payload"] = payload.decode()
                 await socket.send(_encode(message).decode())
 
     async def _commands(self, socket: Socket, listener: Listener) -> None:
@@ -164,6 +184,11 @@ class Streaming:
                 listener.streams.add(name)
         elif said.get("type") == "unsubscribe":
             listener.streams.discard(name)
+
+
+def _context(stream: str) -> Context:
+    """Which filters count on a stream."""
+    return Context.HOME if stream == "user" or stream.startswith(LIST) else Context.PUBLIC
 
 
 def _parts(stream: str) -> list[str]:

@@ -37,7 +37,9 @@ FLAGS = sql(
     """SELECT post_id, kind FROM interaction WHERE actor_id = :viewer AND post_id IN :ids[]
        UNION ALL
        SELECT p.id, i.kind FROM interaction i JOIN post m ON m.id = i.post_id JOIN post p ON p.thread_id = m.thread_id
-       WHERE i.actor_id = :viewer AND i.kind = 4 AND p.id IN :ids[]""",
+       WHERE i.actor_id = :viewer AND i.kind = 4 AND p.id IN :ids[]
+       UNION ALL
+       SELECT 0, r.rev FROM filter_revision r WHERE r.owner_id = :viewer""",
 )
 UNMUTE = sql(
     "interaction_unmute_thread",
@@ -98,12 +100,16 @@ def favourite_by_iri(tx: Tx, actor: Id, iri: str) -> Id | None:
     return found
 
 
-def flags(tx: Tx, viewer: Id, posts: Iterable[Id]) -> dict[Id, set[Kind]]:
-    """What ``viewer`` did with each of the posts."""
+def flags(tx: Tx, viewer: Id, posts: Iterable[Id]) -> tuple[dict[Id, set[Kind]], int]:
+    """What ``viewer`` did with each of the posts; and the revision of their filters, 0 if they never had any."""
     result: dict[Id, set[Kind]] = {}
+    rev = 0
     for post, kind in tx.all(FLAGS, viewer=viewer, ids=list(posts)):
-        result.setdefault(post, set()).add(Kind(kind))
-    return result
+        if post:
+            result.setdefault(post, set()).add(Kind(kind))
+        else:
+            rev = kind
+    return result, rev
 
 
 def boosted(tx: Tx, viewer: Id, posts: Iterable[Id]) -> dict[Id, Id]:

@@ -1,13 +1,11 @@
-"""Home entries, public timelines, notifications: what people read first, so each query is a short index walk."""
+"""Home entries and public timelines: what people read first, so each query is a short index walk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from fedishare.model.activities import Notified
-from fedishare.model.ids import Id, Millis
+from fedishare.model.ids import Id
 from fedishare.store.audience import VISIBLE, WANTED
 from fedishare.store.db import Row, Tx, sql
 from fedishare.store.paging import Page as Page
@@ -93,54 +91,6 @@ REVISIONS = sql(
        WHERE p.id IN :ids[]""",
 )
 
-NOTIFY = sql(
-    "notification_insert",
-    """INSERT INTO notification (id, owner_id, kind, from_id, post_id, created_at)
-       VALUES (:id, :owner, :kind, :source, :post, :now) ON CONFLICT DO NOTHING""",
-)
-NOTIFY_WANTED = sql(
-    "notification_wanted",
-    """SELECT 1 FROM actor o WHERE o.id = :owner AND o.domain IS NULL AND o.state < 2
-        AND NOT EXISTS (SELECT 1 FROM block b WHERE b.actor_id = :owner AND b.target_id = :source)
-        AND NOT EXISTS (SELECT 1 FROM mute m WHERE m.actor_id = :owner AND m.target_id = :source AND m.notifications = 1
-            AND (m.expires_at IS NULL OR m.expires_at > :now))
-        AND NOT EXISTS (SELECT 1 FROM domain_block d JOIN actor s ON s.id = :source AND s.domain = d.domain
-            WHERE d.actor_id = :owner AND NOT EXISTS (SELECT 1 FROM follow f
-                WHERE f.follower_id = :owner AND f.followee_id = :source AND f.state = 1))
-        AND NOT EXISTS (SELECT 1 FROM actor l WHERE l.id = :source AND l.state = 1
-            AND NOT EXISTS (SELECT 1 FROM follow lf
-                WHERE lf.follower_id = :owner AND lf.followee_id = :source AND lf.state = 1))
-        AND NOT EXISTS (SELECT 1 FROM interaction i JOIN post q ON q.id = i.post_id JOIN post p ON p.id = :post
-            WHERE i.actor_id = :owner AND i.kind = 4 AND (q.id = p.id OR q.thread_id = p.thread_id))""",
-)
-BELLS = sql(
-    "follow_bells",
-    """SELECT f.follower_id FROM follow f JOIN post p ON p.id = :post
-       WHERE f.followee_id = :author AND f.state = 1 AND f.follower_local = 1 AND f.notify = 1 AND (p.visibility <= 2
-         OR EXISTS (SELECT 1 FROM mention m WHERE m.post_id = p.id AND m.actor_id = f.follower_id))
-       ORDER BY f.id""",
-)
-_NOTES = f"""SELECT n.id, n.kind, n.from_id, n.post_id, n.created_at FROM notification n
-       WHERE n.owner_id = :viewer AND n.id < :before AND n.id > :after
-         AND EXISTS (SELECT 1 FROM actor s WHERE s.id = n.from_id AND s.state < 2)
-         AND (n.post_id IS NULL OR EXISTS (SELECT 1 FROM post p JOIN actor a ON a.id = p.author_id
-             WHERE p.id = n.post_id AND {VISIBLE}))
-         AND (:source = 0 OR n.from_id = :source) AND (:all_kinds = 1 OR n.kind IN :kinds[]) AND n.kind NOT IN :but[]"""
-NOTES_PAGE = sql("notification_page", f"{_NOTES} ORDER BY n.id DESC LIMIT :limit")
-NOTES_PAGE_UP = sql("notification_page_up", f"{_NOTES} ORDER BY n.id ASC LIMIT :limit")
-NOTE_BY_ID = sql(
-    "notification_by_id",
-    "SELECT id, kind, from_id, post_id, created_at FROM notification WHERE id = :id AND owner_id = :viewer",
-)
-DISMISS = sql("notification_dismiss", "DELETE FROM notification WHERE id = :id AND owner_id = :viewer")
-CLEAR = sql("notification_clear", "DELETE FROM notification WHERE owner_id = :viewer")
-UNNOTIFY = sql(
-    "notification_withdraw",
-    """DELETE FROM notification WHERE owner_id = :owner AND kind = :kind AND from_id = :source
-       AND coalesce(post_id, 0) = coalesce(:post, 0)""",
-)
-FORGET_FROM = sql("notification_forget", "DELETE FROM notification WHERE owner_id = :owner AND from_id = :source")
-
 
 class Entry(NamedTuple):
     """One line of a timeline: enough to find or make the rendered post. A row as it comes from the store."""
@@ -150,17 +100,6 @@ class Entry(NamedTuple):
     author_id: Id
     author_rev: int
     boost_of_id: Id | None
-
-
-@dataclass(frozen=True, slots=True)
-class NotificationRow:
-    """One notification; ``kind`` is the client API's word."""
-
-    id: Id
-    kind: str
-    from_id: Id
-    post_id: Id | None
-    created_at: Millis
 
 
 def add_for_followers(
@@ -248,56 +187,3 @@ def entries_of(tx: Tx, post_ids: Iterable[Id]) -> list[Entry]:
         return []
     found = {row[0]: Entry._make(row) for row in tx.all(REVISIONS, ids=wanted)}
     return [found[i] for i in wanted if i in found]
-
-
-def notify(tx: Tx, owner: Id, kind: str, source: Id, post: Id | None = None) -> None:
-    """Write a notification for the local person ``owner``, unless they block or mute ``source`` or it exists."""
-    if owner == source or tx.one(NOTIFY_WANTED, owner=owner, source=source, post=post, now=tx.now) is None:
-        return
-    ident = tx.new_id()
-    if tx.run(NOTIFY, id=ident, owner=owner, kind=kind, source=source, post=post, now=tx.now):
-        tx.notify(Notified(owner, ident))
-
-
-def ring_bells(tx: Tx, post: Id, author: Id) -> None:
-    """Notify the local followers that want to hear of each post of ``author``."""
-    for (owner,) in tx.all(BELLS, author=author, post=post):
-        notify(tx, owner, "status", author, post)
-
-
-def withdraw(tx: Tx, owner: Id, kind: str, source: Id, post: Id | None = None) -> None:
-    """Take a notification back (Undo)."""
-    tx.run(UNNOTIFY, owner=owner, kind=kind, source=source, post=post)
-
-
-def forget_from(tx: Tx, owner: Id, source: Id) -> None:
-    """Take back everything from ``source`` (block)."""
-    tx.run(FORGET_FROM, owner=owner, source=source)
-
-
-def notifications(
-    tx: Tx, viewer: Id, page: Page, kinds: Iterable[str] = (), but: Iterable[str] = (), source: Id | None = None
-) -> list[NotificationRow]:
-    """A page of notifications, newest first; ``kinds`` empty means all."""
-    wanted = list(kinds)
-    query = NOTES_PAGE_UP if page.upwards else NOTES_PAGE
-    rows = tx.all(
-        query, viewer=viewer, before=page.before, after=page.after, limit=page.limit, kinds=wanted,
-        all_kinds=int(not wanted), but=list(but), source=source or 0,
-    )  # fmt: skip
-    found = [NotificationRow(*row) for row in rows]
-    return found[::-1] if page.upwards else found
-
-
-def notification(tx: Tx, viewer: Id, ident: Id) -> NotificationRow | None:
-    """One notification of ``viewer``."""
-    row = tx.one(NOTE_BY_ID, id=ident, viewer=viewer)
-    return NotificationRow(*row) if row else None
-
-
-def dismiss(tx: Tx, viewer: Id, ident: Id | None = None) -> None:
-    """Remove one notification, or all of them."""
-    if ident is None:
-        tx.run(CLEAR, viewer=viewer)
-    else:
-        tx.run(DISMISS, id=ident, viewer=viewer)

@@ -9,6 +9,7 @@ from fedishare.model.ids import Id, iri_hash
 from fedishare.store import (
     activities,
     actors,
+    archives,
     conversations,
     credentials,
     deliveries,
@@ -17,6 +18,7 @@ from fedishare.store import (
     lists,
     notifications,
     pages,
+    people,
     posts,
     queue,
     relations,
@@ -81,7 +83,19 @@ PUT_INBOUND = sql(
     """INSERT INTO inbound (id, iri_hash, actor_hash, type, domain, rule, revision)
        VALUES (:id, :id, :id, 'Create', 'x', 'x', 1)""",
 )
-BIG = {"post", "home_entry", "notification", "job", "post_tag", "mention", "interaction", "inbound", "follow"}
+PUT_CONVERSATION = sql(
+    "test_plan_conversation",
+    """INSERT INTO conversation (id, owner_id, thread_id, people, last_post_id, unread)
+       VALUES (:id, :owner, :id, ',9,', :id, 0)""",
+)
+PUT_CONVERSED = sql(
+    "test_plan_conversed",
+    "INSERT INTO conversation_post (owner_id, post_id, conversation_id) VALUES (:owner, :id, :id)",
+)
+PUT_FILTER = sql(
+    "test_plan_filter", "INSERT INTO filter (id, owner_id, title, context, action) VALUES (:id, :owner, 'x', 1, 0)"
+)
+BIG = {"conversation", "conversation_post", "post", "home_entry", "notification", "job", "post_tag", "mention", "interaction", "inbound", "follow"}
 """What grows for ever. The others are small here, and a planner may rightly read them whole."""
 
 
@@ -115,6 +129,9 @@ def fill(tx: Tx) -> None:
     for number in range(1, POSTS, 4):
         tx.run(PUT_NOTE, id=number, owner=1 + number % 5, source=10 + number % 50, post=number)
         tx.run(PUT_LIKE, post=number, actor=1 + number % PEOPLE, id=number, iri=f"https://l.example/{number}")
+    owned = [{"id": n, "owner": 1 + n % PEOPLE} for n in range(1, POSTS, 2)]
+    for query in (PUT_CONVERSATION, PUT_CONVERSED, PUT_FILTER):
+        tx.many(query, owned)
     for number in range(1, JOBS + 1):
         tx.run(PUT_JOB, id=number, lane=f"l{number % 300}", host=f"h{number % 40}.example",
                state=3 if number % 8 else 0, run_at=number)  # fmt: skip
@@ -142,7 +159,8 @@ PLANS: list[tuple[Sql, str]] = [
     (notifications.RECEIVER, "actor_pkey|PRIMARY KEY"),
     (notifications.SENDER, "post_pkey|PRIMARY KEY"),
     (notifications.WAITING, "notification_filtered"),
-    (conversations.OF_THREAD, "conversation_thread|Seq Scan on conversation"),
+    (conversations.OF_THREAD, "conversation_thread"),
+    (conversations.PAGE.down, "conversation_last"),
     (conversations.POSTS.down, "conversation_post|PRIMARY KEY"),
     (conversations.OF_POST, "conversation_post_post"),
     (filters.OF_OWNER, "filter_owner"),
@@ -185,6 +203,14 @@ PLANS: list[tuple[Sql, str]] = [
     (relations.FOLLOWERS_PAGE.down, "follow_followee"),
     (relations.FOLLOWING_PAGE.down, "follow_follower"),
     (relations.REMOTE_FOLLOWERS, "follow_followee"),
+    (people.FAMILIAR, "follow_f"),
+    (people.FRIENDS_OF_FRIENDS, "follow_f"),
+    (people.FOLLOWED_AT, "follow_f"),
+    (people.FOLLOWERS_FROM, "follow_f"),
+    (people.DIRECTORY_NEW, "actor_discoverable|actor_pkey|PRIMARY KEY"),
+    (archives.POSTS, "post_author"),
+    (archives.MARKED, "interaction_actor"),
+    (archives.FOLLOWING, "follow_f"),
     (interactions.FLAGS, "interaction|PRIMARY KEY"),
     (interactions.BOOSTED, "post_boost|post_author"),
     (interactions.MINE.down, "interaction_actor"),

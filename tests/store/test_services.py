@@ -16,11 +16,12 @@ from fedishare.model.names import Names
 from fedishare.model.posts import PARTNERS, Content, Draft, Poll, PollOption, Post, PostKind, RemotePost, Visibility
 from fedishare.services import accounts, interactions, posts, relations
 from fedishare.services.site import Site
-from fedishare.store import actors, timelines
+from fedishare.store import actors, notifications, timelines
 from fedishare.store import interactions as interaction_store
 from fedishare.store import posts as post_store
 from fedishare.store.db import Database, Tx
 from fedishare.store.interactions import Kind
+from fedishare.store.notifications import EVERYTHING
 from fedishare.store.paging import Page
 from tests.support.builders import key_pair
 from tests.support.instances import remote_actor
@@ -117,7 +118,7 @@ async def test_what_partners_do_at_once_counts_once(room: Room) -> None:
     poll = now.content.poll
     assert poll is not None and ([o.votes for o in poll.options], poll.voters) == ([0, 1], 1)
     assert (await room.actor(room.ana)).followers_count == 1 == (await room.actor(room.zoe)).following_count
-    kinds = [n.kind for n in await room.read(timelines.notifications, room.ana.id, Page())]
+    kinds = [n.kind for n in await room.read(notifications.page, room.ana.id, EVERYTHING, Page())]
     assert sorted(kinds) == ["favourite", "follow", "reblog"]
     await room.together(interactions.receive_unfavourite, room.zoe, now)
     await room.together(relations.receive_unfollow, room.zoe, room.ana.id)
@@ -255,8 +256,8 @@ async def test_private_marks_tell_nobody(room: Room) -> None:
             await room.write(interactions.mark, room.ben, post.id, kind, on)
 
     def marks(tx: Tx) -> tuple[set[Kind], list[Any]]:
-        flags = interaction_store.flags(tx, room.ben.id, [post.id])
-        return flags.get(Id(post.id), set()), timelines.notifications(tx, room.ana.id, Page())
+        flags, _ = interaction_store.flags(tx, room.ben.id, [post.id])
+        return flags.get(Id(post.id), set()), notifications.page(tx, room.ana.id, EVERYTHING, Page())
 
     found, told = await room.read(marks)
     assert found == {Kind.BOOKMARK, Kind.MUTE_THREAD} and told == []
