@@ -13,13 +13,25 @@ from fedishare.activitypub import resolver
 from fedishare.api import entities
 from fedishare.api.http import Api, Params, Preferences, page_of, paged, params, parse_id
 from fedishare.api.rendering import Renderer, json_list, poll_json
+from fedishare.api.scheduled import ScheduledStatuses, read_time
 from fedishare.api.uploads import media_notes
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Handler
 from fedishare.model.actors import Actor
 from fedishare.model.errors import BadInput, FedishareError, NotFound, PolicyRefusal
 from fedishare.model.ids import Handle, Id, Millis, parse_domain
-from fedishare.model.posts import LOCAL, PARTNERS, Draft, Poll, PollOption, Post, Reach, Visibility
+from fedishare.model.posts import (
+    LOCAL,
+    MAX_POLL_SECONDS,
+    MIN_POLL_SECONDS,
+    PARTNERS,
+    Draft,
+    Poll,
+    PollOption,
+    Post,
+    Reach,
+    Visibility,
+)
 from fedishare.policy.audience import open_to_anybody
 from fedishare.policy.facts import DeliveryFacts
 from fedishare.services import audience, interactions, media
@@ -30,10 +42,9 @@ from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
 from fedishare.text import scan
 
-MIN_POLL_SECONDS, MAX_POLL_SECONDS = 300, 30 * 86400
 MAX_KEY = 500
 MAX_LANGUAGE = 35
-_ABSENT = {"scheduled_at": "scheduled posts", "quoted_status_id": "quotes"}
+_ABSENT = {"quoted_status_id": "quotes"}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*\Z")
 _encode = msgspec.json.Encoder().encode
 
@@ -152,13 +163,24 @@ class Statuses:
         found = await params(call)
         now = api.instance.clock()
         draft = read_draft(found, now, development=api.site.development, app_name=viewer.app_name)
+        at = read_time(found)
         post_services.check_draft(api.site, draft)
         self._check_reach(draft)
         key = call.headers.get("idempotency-key") or None
         if key is not None and len(key) > MAX_KEY:
             raise BadInput(f"Idempotency-Key has {len(key)} characters; at most {MAX_KEY} are taken")
         await self._resolve_named(viewer.id, draft)
-        return Answer(await api.write_shown(self._publish, viewer.id, draft, key))
+        if at is None:
+            return Answer(await api.write_shown(self._publish, viewer.id, draft, key))
+        seconds = (draft.poll.ends_at - now) // 1000 if draft.poll is not None and draft.poll.ends_at else 0
+        return Answer(await api.write_shown(self._schedule, viewer.id, draft, at, seconds, key))
+
+    def _schedule(
+        self, tx: Tx, renderer: Renderer, viewer: Id, draft: Draft, at: Millis, poll_seconds: int, key: str | None
+    ) -> bytes:
+        draft = _with_preferences(tx, viewer, draft)
+        made = ScheduledStatuses(self.api).add(tx, own(tx, viewer), draft, at, poll_seconds, key)
+        return _rendered(tx, renderer, made, viewer) if isinstance(made, Post) else _encode(made)
 
     def _publish(self, tx: Tx, renderer: Renderer, viewer: Id, draft: Draft, key: str | None) -> bytes:
         draft = _with_preferences(tx, viewer, draft)
