@@ -80,8 +80,8 @@ CANDIDATES_UP = sql(
         ORDER BY p.id ASC LIMIT :limit""",
 )
 _BELONGS = """JOIN list_member m ON m.list_id = l.id AND m.member_id = p.author_id
-       LEFT JOIN follow f ON f.follower_id = l.owner_id AND f.followee_id = p.author_id AND f.state = 1
-       WHERE p.visibility <= 2 AND (p.author_id = l.owner_id OR f.id IS NOT NULL AND (p.boost_of_id IS NULL
+       LEFT JOIN follow f ON f.follower_id = l.owner_id AND f.followee_id = p.author_id
+       WHERE p.visibility <= 2 AND (p.author_id = l.owner_id OR f.state = 1 AND (p.boost_of_id IS NULL
             OR f.show_boosts = 1) AND (f.languages IS NULL OR p.language IS NULL
             OR ',' || f.languages || ',' LIKE '%,' || p.language || ',%'))
          AND (p.in_reply_to_iri IS NULL OR p.in_reply_to_account_id = p.author_id

@@ -51,7 +51,7 @@ FILL_HOME = sql(
 PUT_TAGGED = sql(
     "home_put_tagged",
     """INSERT INTO home_entry (owner_id, post_id)
-       SELECT DISTINCT t.owner_id, :post FROM tag_follow t
+       SELECT t.owner_id, :post FROM tag_follow t
        WHERE t.tag IN :tags[] AND t.owner_id <> :author AND NOT EXISTS (SELECT 1 FROM follow f
          WHERE f.follower_id = t.owner_id AND f.followee_id = :author AND f.at_home = 0)
        ON CONFLICT DO NOTHING""",

@@ -59,6 +59,19 @@ async def test_followed_tags_come_home(both: House) -> None:
     assert "new #xray #mri" not in await ana.texts()
 
 
+async def test_who_posts_without_hashtags_pays_for_none_of_it(both: House) -> None:
+    """Fan-out asks for hashtags where there are some, and for lists never: they are read, not written."""
+    await both.friends()
+    await both.ben.do("/api/v1/lists", title="Lab")
+    asked = both.org.server.instance.database.used
+    await both.ana.delete(await both.ana.say("plain"))
+    assert not asked() & {"home_put_tagged", "home_drop_tagged", "lists_carrying", "list_candidates"}
+    await both.ana.delete(await both.ana.say("hidden #xray", visibility="unlisted"))
+    assert "home_put_tagged" not in asked()
+    await both.ana.say("#xray")
+    assert "home_put_tagged" in asked() and "lists_carrying" not in asked()
+
+
 async def test_a_deleted_post_leaves_no_entry_behind(both: House) -> None:
     await both.ana.do("/api/v1/tags/xray/follow")
     said = await both.ben.say("#xray")
