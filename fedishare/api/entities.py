@@ -176,14 +176,6 @@ class PollEntity(msgspec.Struct, frozen=True, kw_only=True):
     emojis: tuple[CustomEmoji, ...]
 
 
-class QuoteApproval(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may quote a status: nobody yet."""
-
-    automatic: tuple[str, ...] = ()
-    manual: tuple[str, ...] = ()
-    current_user: str = "denied"
-
-
 class PreviewCardAuthor(msgspec.Struct, frozen=True):
     """Who wrote a page; nobody proves to have an account here."""
 
@@ -258,8 +250,6 @@ class StatusBody(msgspec.Struct, frozen=True, kw_only=True):
     reach: str | tuple[str, ...]
     local_only: bool
     card: PreviewCard | None = None
-    quote: None = None
-    quote_approval: QuoteApproval = QuoteApproval()
 
 
 class RelationshipEntity(msgspec.Struct, frozen=True, kw_only=True):

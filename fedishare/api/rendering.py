@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import msgspec
 
-from fedishare.api import entities
+from fedishare.api import entities, quote_rendering
 from fedishare.api.filtering import Filtering, Fitting
 from fedishare.api.links import TICKET, Links
 from fedishare.media.tickets import ANYBODY, Tickets
@@ -54,6 +54,10 @@ class _Fragment:
     body: bytes
     poll: Post | None
     links: tuple[tuple[str, bytes], ...] = ()
+    bits: int = quote_rendering.NOBODY_MAY
+    """Who may quote it."""
+    place: bytes = b""
+    """Of a post that quotes another: stands in the body for the link to that, which not every viewer gets."""
 
     def shown(self, links: Links) -> bytes:
         """The body, with tickets for the reader of ``links``."""
@@ -174,6 +178,7 @@ class Renderer:
         done, filters = interactions.flags(tx, viewer, shown)
         fitting = self._filtering.fittings(tx, viewer, filters, [*entries, *originals.values()]) if filters else {}
         marks = _Marks(done, interactions.boosted(tx, viewer, shown), fitting)
+        marks = replace(marks, beside=self._beside(tx, fragments, [*entries, *originals.values()], viewer))
         links = self.links(tx, viewer)
         result = []
         for entry in entries:
@@ -187,13 +192,57 @@ class Renderer:
             if original is not None and inner is not None:
                 flags = marks.of(original.post_id, own=False)
                 body = _one(tx, original, inner, marks, links)
-                result.append((entry.post_id, fragment.body + flags + b',"poll":null,"reblog":' + body + b"}"))
+                wrapped = fragment.body + flags + quote_rendering.NO_QUOTE + b',"poll":null,"reblog":' + body + b"}"
+                result.append((entry.post_id, wrapped))
         return result
+
+    def _beside(
+        self, tx: Tx, fragments: Mapping[Id, _Fragment], entries: Sequence[Entry], viewer: Id
+    ) -> quote_rendering.Beside:
+        """What of these statuses depends on the viewer because of quotes: nothing is asked where there are none."""
+        quoting = [ident for ident, fragment in fragments.items() if fragment.place]
+        related = [e.author_id for e in entries if quote_rendering.needs_relation(_bits(fragments, e))]
+        if not quoting and not related:
+            return quote_rendering.NOTHING
+        followed, followers = quote_rendering.relations(tx, viewer, related)
+        found = quote_rendering.quoted_by(tx, quoting, viewer) if quoting else None
+        if found is None:
+            return quote_rendering.Beside(followed=followed, followers=followers)
+        return quote_rendering.Beside(
+            self._quotes(tx, found, viewer), {i: found.inline(quote) for i, quote in found.rows.items()}, followed,
+            followers,
+        )  # fmt: skip
+
+    def _quotes(self, tx: Tx, found: quote_rendering.Quoted, viewer: Id) -> dict[Id, bytes]:
+        """The Quote of each post, with what it quotes; what that quotes in turn is named only, so loops end."""
+        shown = {post.id for quote in found.rows.values() if (post := found.shown(quote)) is not None}
+        entries = {entry.post_id: entry for entry in timelines.entries_of(tx, shown)}
+        fragments = self._fragments(tx, entries.values())
+        inner = quote_rendering.quoted_by(tx, [i for i, f in fragments.items() if f.place], viewer)
+        related = [e.author_id for e in entries.values() if quote_rendering.needs_relation(_bits(fragments, e))]
+        beside = quote_rendering.Beside(
+            {i: inner.shallow(quote, viewer) for i, quote in inner.rows.items()},
+            {i: inner.inline(quote) for i, quote in inner.rows.items()},
+            *quote_rendering.relations(tx, viewer, related),
+        )
+        done, filters = interactions.flags(tx, viewer, shown)
+        fitting = self._filtering.fittings(tx, viewer, filters, list(entries.values())) if filters else {}
+        marks, links = _Marks(done, interactions.boosted(tx, viewer, shown), fitting, beside), self.links(tx, viewer)
+        bodies = {i: _one(tx, e, fragments[i], marks, links) for i, e in entries.items() if i in fragments}
+        result = {}
+        for ident, quote in found.rows.items():
+            post = found.shown(quote)
+            result[ident] = found.whole(quote, viewer, bodies.get(post.id) if post is not None else None)
+        return result
+
+    def quote(self, tx: Tx, ident: Id, viewer: Id) -> bytes:
+        """What one post quotes, as a Quote; ``null`` when it quotes nothing."""
+        return self._quotes(tx, quote_rendering.quoted_by(tx, [ident], viewer), viewer).get(ident, b"null")
 
     def published(self, tx: Tx, post: Post, author: Actor) -> bytes:
         """A post for the author who has just published it: nobody has done anything with it, so nothing is looked up.
 
-        Not for answers, whose thread the author may have muted.
+        Not for answers, whose thread the author may have muted, and not for quotes.
         """
         self._turn(tx.now)
         fragment = self._fragment(tx, post, author)
@@ -248,14 +297,16 @@ class Renderer:
         if content.title:
             link = f'<a href="{_attribute(post.url)}" rel="nofollow noopener">{_text(content.title)}</a>'
             html = f"<p><strong>{link}</strong></p>{html}"
+        place = secrets.token_hex(16) if post.quoting else ""
         hidden = content.sensitive or (author.sensitized and bool(content.attachments))
         body = entities.StatusBody(
             id=str(post.id), created_at=entities.instant(post.published), in_reply_to_id=_ident(post.in_reply_to_id),
             in_reply_to_account_id=_ident(post.in_reply_to_account_id), sensitive=hidden,
             spoiler_text=content.summary, visibility=post.visibility.word, language=content.language, uri=post.iri,
             url=post.url, replies_count=post.replies_count, reblogs_count=post.boosts_count,
-            favourites_count=post.favourites_count, quotes_count=0, edited_at=entities.time_text(post.edited_at),
-            content=html, account=msgspec.Raw(self.account(tx, author)),
+            favourites_count=post.favourites_count, quotes_count=post.quotes_count,
+            edited_at=entities.time_text(post.edited_at),
+            content=f"{place}{html}", account=msgspec.Raw(self.account(tx, author)),
             media_attachments=entities.attachments(post.id, content.attachments, links),
             mentions=tuple(entities.mention(m) for m in content.mentions if not m.silent),
             tags=tuple(entities.StatusTag(tag, self._site.names.tag(tag)) for tag in content.hashtags),
@@ -269,7 +320,10 @@ class Renderer:
         # Before each mark stands the address that it belongs to, from its quotation mark on.
         before, skip = (first, *rest[:-1]), 1 + len(links.origin)
         paths = [part[part.rindex(b'"') + skip : -len(TICKET)].decode() for part in before] if rest else []
-        return _Fragment(first, post if content.poll else None, tuple(zip(paths, rest, strict=True)))
+        return _Fragment(
+            first, post if content.poll else None, tuple(zip(paths, rest, strict=True)),
+            quote_rendering.rule_bits(post), place.encode(),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +334,7 @@ class _Marks:
     boosts: dict[Id, Id]
     fitting: Mapping[Id, Fitting]
     """Which filters fit."""
+    beside: quote_rendering.Beside = quote_rendering.NOTHING
 
     def hidden(self, entry: Entry) -> Context:
         """Where filters hide a post, or what it boosts."""
@@ -303,6 +358,9 @@ class _Marks:
 def _one(tx: Tx, entry: Entry, fragment: _Fragment, marks: _Marks, links: Links) -> bytes:
     viewer = links.reader
     body, flags = fragment.shown(links), marks.of(entry.post_id, own=entry.author_id == viewer)
+    flags += marks.beside.of(entry.post_id, entry.author_id, fragment.bits, viewer)
+    if fragment.place:
+        body = body.replace(fragment.place, marks.beside.inlines.get(entry.post_id, b""), 1)
     if fragment.poll is None:
         return body + flags + b',"poll":null,"reblog":null}'
     return body + flags + b',"poll":' + poll_json(tx, fragment.poll, viewer, links) + b',"reblog":null}'
@@ -310,6 +368,11 @@ def _one(tx: Tx, entry: Entry, fragment: _Fragment, marks: _Marks, links: Links)
 
 def _roles(tx: Tx, actor: Actor) -> tuple[entities.AccountRole, ...]:
     return entities.roles_of(credentials.role_of(tx, actor.id)) if actor.is_local else ()
+
+
+def _bits(fragments: Mapping[Id, _Fragment], entry: Entry) -> int:
+    found = fragments.get(entry.post_id)
+    return found.bits if found is not None else quote_rendering.NOBODY_MAY
 
 
 def poll_json(tx: Tx, post: Post, viewer: Id, links: Links) -> bytes:
