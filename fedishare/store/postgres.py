@@ -20,10 +20,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg.adapt import AdaptersMap, Buffer, Dumper
-from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
-from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, NumericBinaryLoader
-from psycopg.types.string import StrDumper
 
 from fedishare.model.errors import BadInput, ConfigError, Conflict, Unavailable
 from fedishare.model.ids import Id, Millis
@@ -31,6 +27,7 @@ from fedishare.store import migrate
 from fedishare.store.db import Database, Failed, Ids, Migration, Options, Row, Sql, Tx
 from fedishare.store.dialect import Statement, Statements, translate
 from fedishare.store.line import TEXT_BYTES, Line, size
+from fedishare.store.postgres_session import Result, Session
 from fedishare.store.threads import Done, Pool
 
 P = ParamSpec("P")
@@ -51,113 +48,13 @@ TELL = Sql("tell", "SELECT pg_notify(:channel, :payload)")
 SETTINGS = ("SET synchronous_commit = on", "SET idle_in_transaction_session_timeout = '60s'")
 
 
-class _FlagDumper(Dumper):
-    """Truth as 0 and 1: both engines keep it in integers."""
-
-    oid = 20  # int8
-
-    def dump(self, obj: bool) -> bytes:
-        return b"1" if obj else b"0"
-
-
-class _NumberLoader(NumericBinaryLoader):
-    """Sums of integers are NUMERIC here; as on SQLite they shall be integers."""
-
-    def load(self, data: Buffer) -> Any:
-        number = super().load(data)
-        return int(number) if number == number.to_integral_value() else float(number)
-
-
-def _adapters() -> AdaptersMap:
-    """Each Python type has one SQL type, so that a query has one plan and not one per size of its numbers."""
-    adapters = AdaptersMap(psycopg.adapters)
-    adapters.register_dumper(int, Int8Dumper)  # in lists
-    adapters.register_dumper(int, Int8BinaryDumper)  # elsewhere: the last one wins
-    adapters.register_dumper(bool, _FlagDumper)
-    adapters.register_dumper(str, StrDumper)
-    adapters.register_loader("numeric", _NumberLoader)
-    return adapters
-
-
-class Session:
-    """One connection, made when it is first needed, and again after it was lost. For one thread at a time."""
-
-    def __init__(self, url: str, settings: Sequence[str]) -> None:
-        self._url = url
-        self._settings = settings
-        self._adapters = _adapters()
-        self._connection: psycopg.Connection[Row] | None = None
-        self._cursor: psycopg.RawCursor[Row] | None = None
-
-    def cursor(self) -> psycopg.RawCursor[Row]:
-        """A cursor on a working connection. Raises `psycopg.OperationalError` if there is no server."""
-        if self._connection is None or self._cursor is None or self._connection.closed:
-            self.close()
-            self._connection = psycopg.connect(
-                self._url, autocommit=True, connect_timeout=5, context=self._adapters, application_name="fedishare"
-            )
-            self._connection.prepare_threshold, self._connection.prepared_max = 2, 1000
-            self._cursor = psycopg.RawCursor(self._connection)
-            for setting in self._settings:
-                self._cursor.execute(setting)
-        return self._cursor
-
-    def begin(self) -> psycopg.RawCursor[Row]:
-        """A cursor in a new transaction."""
-        cursor = self.cursor()
-        self._command(b"BEGIN")
-        return cursor
-
-    def commit(self) -> None:
-        """Commit. Raises what the server says, or `RuntimeError` if a function has hidden that."""
-        if self._command(b"COMMIT") != b"COMMIT":
-            raise RuntimeError("a transaction function went on after a failed query; nothing was changed")
-
-    def rollback(self) -> None:
-        """Undo what was begun; a connection that cannot is closed."""
-        try:
-            if not self.lost and self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
-                self._command(b"ROLLBACK")
-        except psycopg.Error:
-            self.close()
-
-    def _command(self, command: bytes) -> bytes | None:
-        """One command without the driver's ceremony, which costs as much as the command."""
-        result = self.connection.pgconn.exec_(command)
-        if result.status == ExecStatus.COMMAND_OK:
-            return result.command_status
-        state = result.error_field(DiagnosticField.SQLSTATE)
-        kind = errors.lookup(state.decode()) if state else psycopg.OperationalError
-        raise kind(result.error_message.decode("utf-8", "replace").strip())
-
-    @property
-    def lost(self) -> bool:
-        """Whether there is no working connection now."""
-        return self._connection is None or self._connection.closed
-
-    @property
-    def connection(self) -> psycopg.Connection[Row]:
-        """The driver's connection."""
-        if self._connection is None:
-            raise psycopg.OperationalError("not connected")
-        return self._connection
-
-    def close(self) -> None:
-        """Drop the connection."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = self._cursor = None
-
-
 class PostgresTx(Tx):
     """A transaction on one session."""
 
-    __slots__ = ("_cursor", "_ids", "_statements")
+    __slots__ = ("_ids", "_session", "_statements")
 
-    def __init__(
-        self, cursor: psycopg.RawCursor[Row], statements: Statements, now: Millis, ids: Ids | None = None
-    ) -> None:
-        self._cursor = cursor
+    def __init__(self, session: Session, statements: Statements, now: Millis, ids: Ids | None = None) -> None:
+        self._session = session
         self._statements = statements
         self._ids = ids
         self.now = now
@@ -168,37 +65,38 @@ class PostgresTx(Tx):
             raise TypeError("ids are made in Database.write only, because a read is not durable")
         return self._ids.next(self.now)
 
-    def _execute(self, query: Sql, params: Mapping[str, Any]) -> psycopg.RawCursor[Row]:
+    def _execute(self, query: Sql, params: Mapping[str, Any]) -> Result:
         statement = self._statements[query]
-        return self._cursor.execute(statement.text, statement.bind(params), binary=True)
+        return self._session.execute(statement.text, statement.bind(params))
 
     def all(self, query: Sql, /, **params: Any) -> list[Row]:
-        return self._execute(query, params).fetchall()
+        return self._execute(query, params).rows()
 
     def one(self, query: Sql, /, **params: Any) -> Row | None:
-        return self._execute(query, params).fetchone()
+        return self._execute(query, params).row()
 
     def run(self, query: Sql, /, **params: Any) -> int:
-        return max(self._execute(query, params).rowcount, 0)
+        return self._execute(query, params).count
 
     def many(self, query: Sql, rows: Iterable[Mapping[str, Any]], /) -> None:
         statement = self._statements[query]
         values = [statement.bind(row) for row in rows]
         if statement.multiple is None:
-            self._cursor.executemany(statement.text, values)
+            for row in values:
+                self._session.execute(statement.text, row)
             return
         done = 0
         while left := len(values) - done:
             count = next(chunk for chunk in (64, 16, left) if chunk <= left)
             flat = [value for row in values[done : done + count] for value in row]
-            self._cursor.execute(statement.multiple(count), flat)
+            self._session.execute(statement.multiple(count), flat)
             done += count
 
     def lock(self, name: str) -> None:
         self._execute(LOCK, {"name": name})
 
     def ddl(self, statement: str) -> None:
-        self._cursor.execute(statement.encode())
+        self._session.command(statement.encode())
 
 
 class LineWire:
@@ -212,9 +110,10 @@ class LineWire:
         self._channel = ""
 
     def _tx(self) -> PostgresTx:
-        return PostgresTx(self._session.cursor(), self._statements, Millis(0))
+        return PostgresTx(self._session, self._statements, Millis(0))
 
     def connect(self) -> None:
+        self._session.connect()
         tx = self._tx()
         self._take_node(tx)
         self._channel = tx.value(CHANNEL)
@@ -320,8 +219,11 @@ class PostgresDatabase(Database):
         for again in (True, False):
             had = not session.lost
             try:
-                cursor = session.cursor() if autocommit else session.begin()
-                return Done(work(PostgresTx(cursor, self.statements, self.options.clock())))
+                if autocommit:
+                    session.connect()
+                else:
+                    session.begin()
+                return Done(work(PostgresTx(session, self.statements, self.options.clock())))
             except BaseException as error:
                 if not (again and had and session.lost):  # an idle connection that the server has closed meanwhile
                     return Done(Failed(_explained(error)))
@@ -346,7 +248,8 @@ class PostgresDatabase(Database):
             committing = False
             try:
                 self._keep_mark(session)
-                tx = PostgresTx(session.begin(), self.statements, self.options.clock(), self._ids)
+                session.begin()
+                tx = PostgresTx(session, self.statements, self.options.clock(), self._ids)
                 result = work(tx)
                 texts = self._encode(tx.notices)
                 committing = True
@@ -371,7 +274,8 @@ class PostgresDatabase(Database):
         with self._marking:
             mark = ids.due(self.options.clock())
             if mark is not None:
-                tx = PostgresTx(session.cursor(), self.statements, Millis(0))
+                session.connect()
+                tx = PostgresTx(session, self.statements, Millis(0))
                 tx.run(migrate.SET_MARK, node=self._node, mark=mark)
                 ids.mark = mark
 
@@ -406,7 +310,7 @@ class PostgresDatabase(Database):
     async def explain(self, query: Sql) -> list[str]:
         self._check_open()
         statement = translate(query.text, "postgres")
-        lines: list[str] = await self._readers.submit(lambda session: Done(_plan(session.cursor(), statement)))
+        lines: list[str] = await self._readers.submit(lambda session: Done(_plan(session, statement)))
         return lines
 
     def used(self) -> frozenset[str]:
@@ -435,13 +339,14 @@ _RETRIED = (errors.SerializationFailure, errors.DeadlockDetected)
 _UNKNOWN = "the connection to the database was lost during the commit; the change may or may not have happened"
 
 
-def _plan(cursor: psycopg.RawCursor[Row], statement: Statement) -> list[str]:
+def _plan(session: Session, statement: Statement) -> list[str]:
     """The plan for values that are not known. Where the server cannot tell a type it is an integer, as in real life."""
+    session.connect()
     types = ["unknown"] * len(statement.names)
     while True:
         declared = f"({', '.join(types)})" if types else ""
         try:
-            cursor.execute(f"PREPARE explained {declared} AS {statement.text}".encode())
+            session.command(f"PREPARE explained {declared} AS {statement.text}".encode())
             break
         except (errors.AmbiguousParameter, errors.IndeterminateDatatype) as error:
             found = re.search(r"\$([0-9]+)", str(error))
@@ -449,12 +354,13 @@ def _plan(cursor: psycopg.RawCursor[Row], statement: Statement) -> list[str]:
                 raise
             types[int(found[1]) - 1] = "bigint"
     try:
-        cursor.execute("SET plan_cache_mode = force_generic_plan")
+        session.command(b"SET plan_cache_mode = force_generic_plan")
         values = f"({', '.join(['NULL'] * len(types))})" if types else ""
-        return [row[0] for row in cursor.execute(f"EXPLAIN EXECUTE explained{values}".encode()).fetchall()]
+        rows = session.execute(f"EXPLAIN EXECUTE explained{values}", (), prepare=False).rows()
+        return [row[0] for row in rows]
     finally:
-        cursor.execute("RESET plan_cache_mode")
-        cursor.execute("DEALLOCATE explained")
+        session.command(b"RESET plan_cache_mode")
+        session.command(b"DEALLOCATE explained")
 
 
 def _is_fault(error: BaseException) -> bool:
