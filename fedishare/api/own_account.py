@@ -196,7 +196,7 @@ class OwnAccount:
 
 def _domains(found: Params) -> tuple[Domain, ...]:
     """``attribution_domains``: whose pages may name this person as their author. Raises `BadInput`."""
-    words = [word for text in found.texts("attribution_domains") for word in text.split()]
+    words = [text for text in found.texts("attribution_domains") if text.strip()]
     if len(words) > MAX_DOMAINS:
         raise BadInput(
             f"Validation failed: Attribution domains are more than {MAX_DOMAINS}", path="attribution_domains"

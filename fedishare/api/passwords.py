@@ -100,8 +100,8 @@ class Passwords:
         limits = f'minlength="{accounts.MIN_PASSWORD}" maxlength="{accounts.MAX_PASSWORD}"'
         field = f'type="password" autocomplete="new-password" {limits} required'
         body = (
-            f"<p>For <b>@{escape(name)}</b>. It has at least {accounts.MIN_PASSWORD} characters; a few words that only "
-            f'you would put together are good.</p>{complaint}<form method="post" action="{PAGE}">'
+            f"<p>For <b>@{escape(name)}</b>. At least {accounts.MIN_PASSWORD} characters; a few words that only you "
+            f'would put together are good.</p>{complaint}<form method="post" action="{PAGE}">'
             f'<input type="hidden" name="token" value="{escape(token)}">'
             f'<input type="hidden" name="username" value="{escape(name)}" autocomplete="username">'
             f'<label>New password <input name="password" {field} autofocus></label>'

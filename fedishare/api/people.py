@@ -138,8 +138,8 @@ class People:
         return json_answer(await self.api.database.read(read))
 
     async def dismiss_suggestion(self, call: Call) -> Answer:
-        """``DELETE /api/v1/suggestions/{id}``"""
-        await self.api.database.write(people.dismiss_suggestion, call.me.id, parse_id(call.params["id"]))
+        """``DELETE /api/v1/suggestions/{account_id}``"""
+        await self.api.database.write(people.dismiss_suggestion, call.me.id, parse_id(call.params["account_id"]))
         return json_answer({})
 
     async def directory(self, call: Call) -> Answer:
@@ -190,7 +190,7 @@ def routes(api: Api, table: Table) -> list[Route]:
         line("GET", "/api/v1/endorsements", "read:accounts", found.endorsements, OWN),
         line("GET", "/api/v1/suggestions", "read:accounts", found.suggested_accounts, SEEN),
         line("GET", "/api/v2/suggestions", "read:accounts", found.suggestions, SEEN),
-        line("DELETE", "/api/v1/suggestions/{id}", "write:accounts", found.dismiss_suggestion, OWN),
+        line("DELETE", "/api/v1/suggestions/{account_id}", "write:accounts", found.dismiss_suggestion, OWN),
         line("GET", "/api/v1/directory", "read:accounts", found.directory, SEEN),
         line("GET", "/api/v1/mutes", "read:mutes", found.mutes, OWN),
     ]

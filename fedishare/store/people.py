@@ -12,6 +12,8 @@ from fedishare.store.actors import from_row as actor_from_row
 from fedishare.store.db import Tx, sql
 from fedishare.store.paging import FIRST, Page, paged, rows
 
+MAX_FRIENDS = 200
+"""Of how many people whom somebody follows, the last first, it is looked whom they follow."""
 PUT_NOTE = sql(
     "account_note_put",
     """INSERT INTO account_note (actor_id, target_id, comment) VALUES (:actor, :target, :comment)
@@ -67,15 +69,17 @@ _FINDABLE = f"""a.discoverable = 1 AND a.state = 0 AND a.name_key <> '{INSTANCE_
 _NEW_TO_ME = """a.id <> :viewer
         AND NOT EXISTS (SELECT 1 FROM follow g WHERE g.follower_id = :viewer AND g.followee_id = a.id)
         AND NOT EXISTS (SELECT 1 FROM dismissed_suggestion x WHERE x.actor_id = :viewer AND x.target_id = a.id)"""
+FRIENDS = sql(
+    "suggest_friends",
+    """SELECT f.followee_id FROM follow f JOIN actor q ON q.id = f.followee_id
+       WHERE f.follower_id = :viewer AND f.state = 1 AND q.profile NOT LIKE '%"hide_collections":true%'
+       ORDER BY f.id DESC LIMIT :limit""",
+)
 FRIENDS_OF_FRIENDS = sql(
     "suggest_friends_of_friends",
     f"""SELECT {ACTOR_COLUMNS} FROM (
-            SELECT s.followee_id AS id, count(*) AS ways
-            FROM (SELECT f.followee_id AS id FROM follow f JOIN actor q ON q.id = f.followee_id
-                  WHERE f.follower_id = :viewer AND f.state = 1 AND q.profile NOT LIKE '%"hide_collections":true%'
-                  ORDER BY f.id DESC LIMIT 200) k
-            JOIN follow s ON s.follower_id = k.id AND s.state = 1
-            GROUP BY s.followee_id) w
+            SELECT s.followee_id AS id, count(*) AS ways FROM follow s
+            WHERE s.follower_id IN :friends[] AND s.state = 1 GROUP BY s.followee_id) w
         JOIN actor a ON a.id = w.id
         WHERE {_FINDABLE} AND {_NEW_TO_ME}
         ORDER BY w.ways DESC, a.followers_count DESC, a.id LIMIT :limit""",
@@ -177,7 +181,9 @@ def forget_from_domain(tx: Tx, actor: Id, domain: Domain) -> None:
 
 def friends_of_friends(tx: Tx, viewer: Id, limit: int) -> list[Actor]:
     """Whom those follow that ``viewer`` follows, by how many of them do. Hidden lists count for nothing."""
-    return [actor_from_row(row) for row in tx.all(FRIENDS_OF_FRIENDS, viewer=viewer, limit=limit, now=tx.now)]
+    friends = [row[0] for row in tx.all(FRIENDS, viewer=viewer, limit=MAX_FRIENDS)]
+    found = tx.all(FRIENDS_OF_FRIENDS, viewer=viewer, friends=friends, limit=limit, now=tx.now) if friends else []
+    return [actor_from_row(row) for row in found]
 
 
 def popular(tx: Tx, viewer: Id, limit: int) -> list[Actor]:

@@ -147,6 +147,7 @@ async def things(home: House) -> Things:
     poll = await home.cy.say(f"@ben {SECRET}?", visibility="direct", poll={"options": ["a", "b"], "expires_in": 600})
     await home.ben.do(f"/api/v1/accounts/{home.cy.id}/follow")
     (notification,) = await home.cy.get("/api/v1/notifications")
+    await home.cy.do("/api/v1/fedishare/aliases", acct="ben")
     uploaded = await home.cy.client.post("/api/v2/media", files={"file": ("a.gif", _GIF, "image/gif")})
     media = uploaded.json()["id"] if uploaded.status_code in (200, 202) else "1"
     return Things(private["id"], direct["id"], poll["id"], notification["id"], str(home.ben.id), media)
@@ -169,6 +170,7 @@ async def test_nobody_reaches_what_is_anothers(home: House) -> None:
         "/api/v1/follow_requests/{id}": (found.request,),
         "/api/v1/media/{id}": (found.media,),
         "/api/v1/announcements/{id}": ("1",),
+        "/api/v1/fedishare/aliases/{id}": (found.request,),
     }
     quiet = ("/dismiss",)
     checked = 0

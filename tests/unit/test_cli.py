@@ -196,6 +196,18 @@ def test_a_password_is_replaced_and_tokens_end(people: Shell) -> None:
     assert len(people.json("token", "list")) == 1
 
 
+def test_a_link_for_a_new_password_is_printed_and_only_its_hash_is_kept(people: Shell) -> None:
+    made = people("account", "reset-link", "ana").stdout.strip()
+    token = made.partition("/auth/password?token=")[2]
+    assert len(token) == 43 and made.startswith("http") and token.encode() not in people.database.read_bytes()
+    assert len(people.rows("SELECT token_hash FROM reset_link")) == 1
+    assert people("account", "reset-link", "ana").stdout.strip() != made
+    assert len(people.rows("SELECT token_hash FROM reset_link")) == 1, "the one before is worth nothing"
+    people("account", "suspend", "ana")
+    assert "suspended" in people("account", "reset-link", "ana", code=1).stderr
+    assert "no account" in people("account", "reset-link", "nobody", code=1).stderr
+
+
 def test_token_create_prints_the_token_and_nothing_else(people: Shell) -> None:
     made = people("token", "create", "ana", "--scopes", "read write")
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}\n", made.stdout) and made.stderr == ""
