@@ -165,6 +165,10 @@ async def test_an_exclusive_list_keeps_its_members_away_from_home(both: House) -
     await ben.say("before")
     found = await made(ana, ben, exclusive=True)
     assert await ana.texts() == [], "what is at home already goes"
+    await ana.do("/api/v1/tags/xray/follow")
+    tagged = await ben.say("with a hashtag that ana follows #xray")
+    assert await ana.texts() == [] and len(await shown(ana, found)) == 2
+    await ben.delete(tagged)
     await ben.say("while")
     await cy.say("cy")
     assert await ana.texts() == ["cy"] and await shown(ana, found) == ["while", "before"]
