@@ -79,11 +79,12 @@ class TrendsApi:
         def read(tx: Tx) -> list[TrendingLink]:
             seen = cards.seen(tx, [link.card_id for link in found], call.me.id)
             shown = [link for link in found if link.card_id in seen][skip : skip + limit]
-            return self._shown(tx, shown, call.me.id)
+            return self.shown(tx, shown, call.me.id)
 
         return json_answer(await self.api.database.read(read))
 
-    def _shown(self, tx: Tx, found: list[Link], viewer: Id) -> list[TrendingLink]:
+    def shown(self, tx: Tx, found: list[Link], viewer: Id) -> list[TrendingLink]:
+        """Links with their cards, for somebody who may see a post that shows them."""
         by_id, links = cards.by_ids(tx, [link.card_id for link in found]), self.api.renderer.links(tx, viewer)
         result = []
         for link in found:

@@ -11,6 +11,7 @@ from fedishare.model.errors import BadInput, Conflict, NotFound
 from fedishare.model.ids import Iri
 from fedishare.model.media import Kept
 from fedishare.model.posts import Content
+from fedishare.services import taxonomy
 from fedishare.services.site import Site
 from fedishare.store import actors, emojis, media, partners
 from fedishare.store.db import Tx
@@ -70,8 +71,9 @@ def used(tx: Tx, site: Site, texts: Iterable[str]) -> tuple[Emoji, ...]:
 
 
 def dressed(tx: Tx, site: Site, content: Content) -> Content:
-    """What a local person wrote, with the emoji that it names."""
+    """What a local person wrote, with the emoji that it names, and the hashtags that may be used."""
     options = [option.title for option in content.poll.options] if content.poll else []
+    content = taxonomy.obeyed(tx, content)
     found = used(tx, site, [content.source, content.summary, *options])
     return replace(content, emojis=found) if found or content.emojis else content
 

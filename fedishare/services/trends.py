@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fedishare.model.ids import Id, Millis, id_at, time_of
+from fedishare.services import taxonomy
+from fedishare.store import reviews
 from fedishare.store import trends as store
 from fedishare.store.db import Tx
 
@@ -49,18 +51,23 @@ class Trends:
     posts: tuple[Id, ...] = ()
 
 
-def compute(tx: Tx) -> Trends:
-    """Count anew: at most `MAX_POSTS` rows of an index for each kind."""
+def compute(tx: Tx, *, everything: bool = False) -> Trends:
+    """Count anew: at most `MAX_POSTS` rows of an index for each kind. ``everything``: also what moderators refused."""
+    refused = frozenset[tuple[str, str]]() if everything else reviews.refused(tx)
     since = id_at(Millis(tx.now - DAYS * DAY))
     tags: dict[str, list[tuple[Id, Id]]] = defaultdict(list)
     for use in store.tag_uses(tx, since, MAX_POSTS):
-        tags[use.tag].append((use.author_id, use.post_id))
+        if ("tag", use.tag) not in refused:
+            tags[use.tag].append((use.author_id, use.post_id))
     links: dict[str, list[tuple[Id, Id]]] = defaultdict(list)
     cards: dict[str, Id] = {}
     for shown in store.link_uses(tx, since, MAX_POSTS):
+        if refused & {("link", shown.url), ("publisher", taxonomy.publisher_of(shown.url))}:
+            continue
         links[shown.url].append((shown.author_id, shown.post_id))
         cards[shown.url] = max(shown.card_id, cards.get(shown.url, shown.card_id))
-    liked = store.liked(tx, since, MAX_POSTS, LEAST_LIKES)
+    found = store.liked(tx, since, MAX_POSTS, LEAST_LIKES)
+    liked = [each for each in found if ("status", str(each.post_id)) not in refused]
     best = sorted(liked, key=lambda each: (-each.times * _weight(tx.now, each.post_id), -each.post_id))
     return Trends(
         tags=tuple(_strongest(tx.now, tags)),

@@ -108,7 +108,6 @@ CREATE TABLE trend_review (
 -- What moderators set for a hashtag. usable 0: new posts carry it as plain text. listable 0: not suggested, not found.
 CREATE TABLE tag_setting (
     tag {text} PRIMARY KEY,
-    display_name {text},
     usable {int} NOT NULL DEFAULT 1,
     listable {int} NOT NULL DEFAULT 1
 ) {without_rowid};
