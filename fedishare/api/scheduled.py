@@ -19,6 +19,7 @@ from fedishare.model.actors import Actor
 from fedishare.model.errors import BadInput, NotAllowed, NotFound, PolicyRefusal
 from fedishare.model.ids import Id, Millis
 from fedishare.model.posts import Draft, Post
+from fedishare.model.quotes import QUOTE_RULES
 from fedishare.model.scheduled import Scheduled
 from fedishare.policy.facts import DeliveryFacts
 from fedishare.services import scheduled as service
@@ -93,11 +94,6 @@ def read_time(found: Params) -> Millis | None:
     return Millis(max(0, int(stamp * 1000)))
 
 
-def _optional(name: str, draft: Draft) -> str | None:
-    value = getattr(draft, name, None)
-    return None if value is None else str(value)
-
-
 def _params(found: Scheduled) -> ScheduledParams:
     draft, poll = found.draft, found.draft.poll
     return ScheduledParams(
@@ -110,8 +106,8 @@ def _params(found: Scheduled) -> ScheduledParams:
             multiple=poll.multiple, hide_totals=poll.hide_totals,
         ) if poll is not None else None,
         idempotency=found.key, in_reply_to_id=draft.in_reply_to_id,
-        quoted_status_id=_optional("quoted_status_id", draft),
-        quote_approval_policy=_optional("quote_approval_policy", draft),
+        quoted_status_id=str(draft.quoted_id) if draft.quoted_id is not None else None,
+        quote_approval_policy=next((word for word, rule in QUOTE_RULES.items() if rule == draft.quote_rule), None),
         reach=entities.reach_of(draft.reach) if draft.reach is not None else None,
         local_only=draft.reach.is_local if draft.reach is not None else None,
     )  # fmt: skip

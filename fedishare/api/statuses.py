@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,7 +10,8 @@ import msgspec
 
 from fedishare.activitypub import resolver
 from fedishare.api import entities
-from fedishare.api.http import Api, Params, Preferences, page_of, paged, params, parse_id
+from fedishare.api.drafts import read_draft, read_visibility, with_preferences
+from fedishare.api.http import Api, page_of, paged, params, parse_id
 from fedishare.api.rendering import Renderer, json_list, poll_json
 from fedishare.api.scheduled import ScheduledStatuses, read_time
 from fedishare.api.uploads import media_notes
@@ -19,33 +19,19 @@ from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Handler
 from fedishare.model.actors import Actor
 from fedishare.model.errors import BadInput, FedishareError, NotFound, PolicyRefusal
-from fedishare.model.ids import Handle, Id, Millis, parse_domain
-from fedishare.model.posts import (
-    LOCAL,
-    MAX_POLL_SECONDS,
-    MIN_POLL_SECONDS,
-    PARTNERS,
-    Draft,
-    Poll,
-    PollOption,
-    Post,
-    Reach,
-    Visibility,
-)
+from fedishare.model.ids import Handle, Id, Millis
+from fedishare.model.posts import Draft, Post, Reach, Visibility
 from fedishare.policy.audience import open_to_anybody
 from fedishare.policy.facts import DeliveryFacts
-from fedishare.services import audience, interactions, media
+from fedishare.services import audience, interactions, media, quotes
 from fedishare.services import posts as post_services
-from fedishare.store import actors, credentials, posts
+from fedishare.store import actors, posts
 from fedishare.store import interactions as interaction_store
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
 from fedishare.text import scan
 
 MAX_KEY = 500
-MAX_LANGUAGE = 35
-_ABSENT = {"quoted_status_id": "quotes"}
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*\Z")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -62,93 +48,6 @@ def _rendered(tx: Tx, renderer: Renderer, post: Post, viewer: Id) -> bytes:
     if found is None:
         raise NotFound("Record not found")
     return found
-
-
-def _visibility(found: Params) -> Visibility | None:
-    word = found.text("visibility")
-    visibility = Visibility.from_word(word) if word else None
-    if word and visibility is None:
-        raise BadInput("Validation failed: Visibility is not included in the list", path="visibility")
-    return visibility
-
-
-def _with_preferences(tx: Tx, viewer: Id, draft: Draft) -> Draft:
-    """Fill in what the person chose for new posts and the app did not say."""
-    if draft.visibility is not None and draft.language is not None:
-        return draft
-    kept = credentials.get(tx, viewer)
-    if kept is None or kept.settings == "{}":
-        return draft
-    chosen = msgspec.json.decode(kept.settings, type=Preferences)
-    return replace(
-        draft,
-        visibility=draft.visibility if draft.visibility is not None else Visibility.from_word(chosen.privacy),
-        sensitive=draft.sensitive or chosen.sensitive,
-        language=draft.language or chosen.language,
-    )
-
-
-def read_reach(found: Params, *, development: bool) -> Reach | None:
-    """``reach`` (local, partners, or a list of domains) and ``local_only``; None when neither is given."""
-    if "reach" in found:
-        words = found.texts("reach")
-        if words in (["local"], ["partners"]):
-            return LOCAL if words == ["local"] else PARTNERS
-        domains = [d for word in words for d in word.split(",") if d.strip()]
-        if not domains or "local" in domains or "partners" in domains:
-            raise BadInput('reach: "local", "partners" or a list of partner domains was expected', path="reach")
-        return Reach(frozenset(parse_domain(d, allow_port=development) for d in domains))
-    if "local_only" in found:
-        return LOCAL if found.flag("local_only") else PARTNERS
-    return None
-
-
-def read_draft(found: Params, now: Millis, *, development: bool, app_name: str | None) -> Draft:
-    """What a post or edit request asks for. Raises `BadInput`."""
-    visibility = _visibility(found)
-    language = found.text("language") or None
-    if language is not None and (len(language) > MAX_LANGUAGE or not _LANGUAGE.match(language)):
-        raise BadInput("Validation failed: Language is not a language code", path="language")
-    # What would change the meaning of a post is refused, not ignored.
-    for name, what in _ABSENT.items():
-        if any(text.strip() for text in found.texts(name)):
-            raise BadInput(f"Validation failed: {what} are not available on this server", path=name)
-    return Draft(
-        text=found.text("status"),
-        visibility=visibility,
-        reach=read_reach(found, development=development),
-        summary=found.text("spoiler_text"),
-        sensitive=found.flag("sensitive"),
-        language=language,
-        in_reply_to_id=found.ident("in_reply_to_id"),
-        poll=_read_poll(found.section("poll"), now),
-        app_name=app_name,
-        media_ids=_media_ids(found),
-    )
-
-
-def _media_ids(found: Params) -> tuple[Id, ...] | None:
-    """The uploads to attach, in order; None when the request does not speak of any."""
-    if "media_ids" not in found:
-        return None
-    words = [word for word in found.texts("media_ids") if word]
-    if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
-        sentence = f"Media {', '.join(words)[:100]} not found or already attached to another post"
-        raise BadInput(f"Validation failed: {sentence}", path="media_ids")
-    return tuple(Id(int(word)) for word in words)
-
-
-def _read_poll(found: Params | None, now: Millis) -> Poll | None:
-    if found is None or not found.texts("options"):
-        return None
-    seconds = found.number("expires_in", 86400, most=10**9)
-    if not MIN_POLL_SECONDS <= seconds <= MAX_POLL_SECONDS:
-        sentence = f"Validation failed: a poll lasts {MIN_POLL_SECONDS} to {MAX_POLL_SECONDS} seconds"
-        raise BadInput(sentence, path="poll.expires_in")
-    options = tuple(PollOption(title.strip()) for title in found.texts("options"))
-    return Poll(
-        options, found.flag("multiple"), Millis(now + 1000 * seconds), voters=0, hide_totals=found.flag("hide_totals")
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +77,14 @@ class Statuses:
     def _schedule(
         self, tx: Tx, renderer: Renderer, viewer: Id, draft: Draft, at: Millis, poll_seconds: int, key: str | None
     ) -> bytes:
-        draft = _with_preferences(tx, viewer, draft)
+        draft = with_preferences(tx, viewer, draft)
         made = ScheduledStatuses(self.api).add(tx, own(tx, viewer), draft, at, poll_seconds, key)
         return _rendered(tx, renderer, made, viewer) if isinstance(made, Post) else _encode(made)
 
     def _publish(self, tx: Tx, renderer: Renderer, viewer: Id, draft: Draft, key: str | None) -> bytes:
-        draft = _with_preferences(tx, viewer, draft)
+        draft = with_preferences(tx, viewer, draft)
         made = post_services.publish(tx, self.api.site, own(tx, viewer), draft, key=key)
-        if made.repeated or made.post.in_reply_to_id is not None:
+        if made.repeated or made.post.in_reply_to_id is not None or made.post.quoting:
             found = _rendered(tx, renderer, made.post, viewer)
         else:
             found = renderer.published(tx, made.post, own(tx, viewer))
@@ -224,9 +123,10 @@ class Statuses:
         return reasons
 
     def _reach(self, tx: Tx, viewer: Id, draft: Draft) -> Reach:
-        draft = _with_preferences(tx, viewer, draft)
+        draft = with_preferences(tx, viewer, draft)
         answered = audience.answered_post(tx, own(tx, viewer), draft.in_reply_to_id)
-        return audience.labels(tx, self.api.site, draft, answered).reach
+        quoted = quotes.quoted_post(tx, own(tx, viewer), draft.quoted_id)
+        return audience.labels(tx, self.api.site, draft, answered, quoted).reach
 
     async def show(self, call: Call) -> Answer:
         """``GET /api/v1/statuses/{id}``"""
@@ -252,7 +152,8 @@ class Statuses:
         ident = parse_id(call.params["id"])
         before = await self.api.database.read(posts.by_id, ident)
         if before is not None and before.author_id == call.me.id:
-            await self._resolve_named(call.me.id, replace(draft, reach=before.reach, in_reply_to_id=None))
+            alone = replace(draft, reach=before.reach, in_reply_to_id=None, quoted_id=None)
+            await self._resolve_named(call.me.id, alone)
         return Answer(await self.api.write_shown(self._edit, call.me.id, ident, draft, media_notes(found)))
 
     def _edit(
@@ -260,7 +161,11 @@ class Statuses:
     ) -> bytes:
         if notes:
             media.redescribe(tx, viewer, ident, notes)
-        post = post_services.edit(tx, self.api.site, own(tx, viewer), ident, draft)
+        before = posts.by_id(tx, ident)
+        if draft.media_ids is None and notes and before is not None:
+            kept = tuple(each.id for each in before.content.attachments if each.id is not None)
+            draft = replace(draft, media_ids=kept)  # who says something of a file means to keep it
+        post = post_services.edit(tx, self.api.site, own(tx, viewer), ident, draft, whole=True)
         return _rendered(tx, renderer, post, viewer)
 
     async def delete(self, call: Call) -> Answer:
@@ -298,6 +203,7 @@ class Statuses:
         raw = msgspec.Raw(self.api.renderer.account(tx, author))
         links = self.api.renderer.links(tx, viewer)
         versions = [*posts.edits(tx, post.id), (post.edited_at or post.published, post.content)]
+        quote = {"quote": msgspec.Raw(self.api.renderer.quote(tx, post.id, viewer))} if post.quoting else {}
         return [
             {
                 "content": content.html, "spoiler_text": content.summary, "sensitive": content.sensitive,
@@ -305,6 +211,7 @@ class Statuses:
                 "poll": {"options": [{"title": o.title} for o in content.poll.options]} if content.poll else None,
                 "media_attachments": entities.attachments(post.id, content.attachments, links),
                 "emojis": entities.emojis_of(content.emojis, partial(links.of_post, post.id)),
+                **quote,
             }
             for at, content in versions
         ]  # fmt: skip
@@ -357,7 +264,7 @@ class Statuses:
 
     async def boost(self, call: Call) -> Answer:
         """``POST …/reblog``: answers with the boost."""
-        wanted = _visibility(await params(call))
+        wanted = read_visibility(await params(call))
         return Answer(await self.api.write_shown(self._boost, call.me.id, parse_id(call.params["id"]), wanted))
 
     def _boost(self, tx: Tx, renderer: Renderer, viewer: Id, ident: Id, wanted: Visibility | None) -> bytes:
@@ -431,7 +338,7 @@ class Statuses:
 
     def _preview(self, tx: Tx, viewer: Id, draft: Draft, reasons: dict[str, str]) -> dict[str, object]:
         author = own(tx, viewer)
-        seen = audience.preview(tx, self.api.site, author, _with_preferences(tx, viewer, draft))
+        seen = audience.preview(tx, self.api.site, author, with_preferences(tx, viewer, draft))
         guard, names = self.api.instance.guard, self.api.site.names
         terms_public = guard.policy.public_addressing
         partners: dict[str, dict[str, object]] = {}

@@ -17,7 +17,7 @@ from fedishare.model.errors import BadInput, NotFound
 from fedishare.model.ids import Id, Millis
 from fedishare.model.posts import LOCAL, Draft, Post, Visibility
 from fedishare.model.scheduled import Scheduled
-from fedishare.services import audience, media, posts
+from fedishare.services import audience, media, posts, quotes
 from fedishare.services.site import Site
 from fedishare.store import activities, actors, jobs
 from fedishare.store import media as media_store
@@ -63,6 +63,7 @@ def add(
         raise BadInput(f"Validation failed: You have exceeded the limit of {TOTAL_LIMIT} scheduled posts")
     posts.check_draft(site, draft)
     audience.answered_post(tx, author, draft.in_reply_to_id)
+    quotes.quoted_post(tx, author, draft.quoted_id)
     if draft.media_ids:
         media.claim(tx, site, author.id, draft.media_ids, poll=draft.poll is not None)
     made = Scheduled(tx.new_id(), author.id, at, draft, tx.now, poll_seconds, key)

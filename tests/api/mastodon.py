@@ -193,6 +193,22 @@ class QuoteApproval(Entity):
     current_user: Literal["automatic", "manual", "denied", "unknown"]
 
 
+QuoteState = Literal[
+    "pending", "accepted", "rejected", "revoked", "deleted", "unauthorized", "blocked_account", "blocked_domain",
+    "muted_account",
+]  # fmt: skip
+
+
+class Quote(Entity):
+    state: QuoteState
+    quoted_status: QuotedStatus | None
+
+
+class ShallowQuote(Entity):
+    state: QuoteState
+    quoted_status_id: Number | None
+
+
 class Status(Entity):
     id: Number
     uri: Address
@@ -217,7 +233,7 @@ class Status(Entity):
     reblog: Status | None
     poll: Poll | None
     card: None
-    quote: None
+    quote: Quote | None
     quote_approval: QuoteApproval
     language: str | None
     edited_at: Moment | None
@@ -229,6 +245,12 @@ class Status(Entity):
     pinned: bool = False
 
 
+class QuotedStatus(Status):
+    """What a status quotes: its own quote is only named."""
+
+    quote: ShallowQuote | None  # type: ignore[assignment]
+
+
 class StatusEdit(Entity):
     content: str
     spoiler_text: str
@@ -238,6 +260,7 @@ class StatusEdit(Entity):
     media_attachments: list[MediaAttachment]
     emojis: list[CustomEmoji]
     poll: Any = None
+    quote: Quote | None = None
 
 
 class StatusSource(Entity):
