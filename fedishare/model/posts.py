@@ -217,7 +217,8 @@ class Draft:
     reach: Reach | None = None
     """None: the default, see `fedishare.services.audience.default_reach`."""
     summary: str = ""
-    sensitive: bool = False
+    sensitive: bool | None = None
+    """None: as the author prefers, else no."""
     language: str | None = None
     in_reply_to_id: Id | None = None
     poll: Poll | None = None

@@ -81,7 +81,9 @@ def pin(tx: Tx, site: Site, actor: Actor, ident: Id, on: bool) -> Post:
     post = posts.by_id(tx, ident)
     if post is None or not posts.visible(tx, ident, actor.id):
         raise NotFound("Record not found")
-    if post.author_id != actor.id or post.boost_of_id is not None:
+    if post.boost_of_id is not None:
+        raise BadInput("Validation failed: A boost cannot be pinned")
+    if post.author_id != actor.id:
         raise BadInput("Validation failed: Someone else's post cannot be pinned")
     if post.visibility is Visibility.DIRECT:
         raise BadInput("Validation failed: Posts that are only visible to mentioned users cannot be pinned")

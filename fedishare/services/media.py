@@ -186,20 +186,20 @@ def claim(
     """
     wanted = list(dict.fromkeys(idents))
     if len(wanted) > site.max_attachments or (wanted and poll):
-        raise BadInput(f"Validation failed: Cannot attach more than {site.max_attachments} files", path="media_ids")
+        raise BadInput(f"Cannot attach more than {site.max_attachments} files", path="media_ids")
     found = store.owned(tx, owner, wanted)
     waiting = scheduled.taken_media(tx, wanted)
     free = {i: m for i, m in found.items() if m.post_id in (None, post) and i not in waiting}
     missing = [str(ident) for ident in wanted if ident not in free]
     if missing:
         sentence = f"Media {', '.join(missing)} not found or already attached to another post"
-        raise BadInput(f"Validation failed: {sentence}", path="media_ids")
+        raise BadInput(sentence, path="media_ids")
     if len(wanted) > 1 and any(free[i].kind in ("video", "audio") for i in wanted):
         sentence = "Cannot attach a video to a post that already contains images"
-        raise BadInput(f"Validation failed: {sentence}", path="media_ids")
+        raise BadInput(sentence, path="media_ids")
     if any(free[i].state is not MediaState.READY for i in wanted):
         sentence = "Cannot attach files that have not finished processing. Try again in a moment!"
-        raise BadInput(f"Validation failed: {sentence}", path="media_ids")
+        raise BadInput(sentence, path="media_ids")
     return tuple(free[i].attachment(site.names.origin) for i in wanted)
 
 
@@ -208,7 +208,7 @@ def attach(tx: Tx, post: Id, attachments: Sequence[Attachment]) -> None:
     for each in attachments:
         if each.id is not None and not store.attach(tx, each.id, post):
             sentence = f"Media {each.id} not found or already attached to another post"
-            raise BadInput(f"Validation failed: {sentence}", path="media_ids")
+            raise BadInput(sentence, path="media_ids")
 
 
 def redescribe(tx: Tx, owner: Id, post: Id, notes: dict[Id, Note]) -> None:

@@ -112,20 +112,25 @@ def check_draft(site: Site, draft: Draft) -> None:
         raise BadInput("Validation failed: Text can't be blank", path="status")
     over = over_limit(draft.text, site.max_characters, warning=draft.summary, development=site.development)
     if over:
-        raise BadInput(f"Validation failed: {over}", path="status")
+        sentence = f"Validation failed: Text character limit of {site.max_characters} exceeded. {over}"
+        raise BadInput(sentence, path="status")
     if len(draft.attachments) > site.max_attachments:
-        raise BadInput(f"Validation failed: at most {site.max_attachments} attachments", path="media_ids")
+        raise BadInput(f"Cannot attach more than {site.max_attachments} files", path="media_ids")
     poll = draft.poll
     if poll is None:
         return
     titles = [option.title.strip() for option in poll.options]
-    if not 2 <= len(titles) <= site.max_poll_options:
-        raise BadInput(f"Validation failed: a poll has 2 to {site.max_poll_options} options", path="poll.options")
-    if len(set(titles)) != len(titles):
-        raise BadInput("Validation failed: Poll options must be different", path="poll.options")
-    if any(not title or len(title) > site.max_option_characters for title in titles):
-        sentence = f"Validation failed: a poll option has 1 to {site.max_option_characters} characters"
-        raise BadInput(sentence, path="poll.options")
+    wrong = None
+    if len(titles) < 2 or not all(titles):
+        wrong = "must have more than one item"
+    elif len(titles) > site.max_poll_options:
+        wrong = f"can't contain more than {site.max_poll_options} items"
+    elif any(len(title) > site.max_option_characters for title in titles):
+        wrong = f"cannot be longer than {site.max_option_characters} characters each"
+    elif len(set(titles)) != len(titles):
+        wrong = "contain duplicate items"
+    if wrong is not None:
+        raise BadInput(f"Validation failed: Poll options {wrong}", path="poll.options")
 
 
 def compose(site: Site, draft: Draft, mentions: Iterable[Mention]) -> Content:
@@ -144,7 +149,7 @@ def compose(site: Site, draft: Draft, mentions: Iterable[Mention]) -> Content:
         html=html,
         source=clean_text(draft.text),
         summary=clean_text(draft.summary),
-        sensitive=draft.sensitive or bool(draft.summary),
+        sensitive=bool(draft.sensitive or draft.summary),
         language=draft.language,
         mentions=named,
         hashtags=tuple(tag for tag in tags if tag),
@@ -177,13 +182,19 @@ def _bring_home(tx: Tx, post: Post, answered: Post | None) -> None:
     )  # fmt: skip
 
 
-def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
-    """Replace the content of one's own post; visibility and reach stay. Raises `NotFound`, `BadInput`."""
+def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft, *, whole: bool = False) -> Post:
+    """Replace the content of one's own post; visibility and reach stay, and the language if the draft has none.
+
+    ``whole``: the draft is all that is to remain, so a poll or file that it does not name goes. Raises `NotFound`,
+    `BadInput`.
+    """
     tx.lock(f"poll:{ident}")
     post = posts.by_id(tx, ident)
     if post is None or post.author_id != author.id or post.boost_of_id is not None:
         raise NotFound("Record not found")
     answered = posts.by_id(tx, post.in_reply_to_id) if post.in_reply_to_id is not None else None
+    files = draft.media_ids if draft.media_ids is not None or not whole else ()
+    draft = replace(draft, language=draft.language or post.content.language, media_ids=files)
     draft = _edited_media(tx, site, author, post, draft)
     named = audience.named_people(tx, site, draft.text, post.reach)
     named = audience.with_addressed(tx, named, draft, post.reach)
@@ -194,13 +205,16 @@ def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft) -> Post:
     named = approvals.still_held(tx, post, named, answered)
     content = emojis.dressed(tx, site, compose(site, draft, named.mentions))
     if post.content.poll and content.poll and _same_options(post.content, content):
-        content = replace(content, poll=replace(post.content.poll, ends_at=content.poll.ends_at))
-    elif post.content.poll and not content.poll:
+        wanted = content.poll
+        kept = replace(post.content.poll, ends_at=wanted.ends_at, hide_totals=wanted.hide_totals)
+        content = replace(content, poll=kept)
+    elif post.content.poll and not content.poll and not whole:
         content = replace(content, poll=post.content.poll)
     if _same_content(post.content, content):
         return post
     media.attach(tx, post.id, content.attachments)
     _apply_edit(tx, post, content, tx.now)
+    posts.set_kind(tx, post.id, PostKind.QUESTION if content.poll else PostKind.NOTE)
     cards.renew(tx, site, post, content)
     if not post.reach.is_local:
         federate(tx, author.id, PublishEdit(post.id, tx.now))
@@ -223,8 +237,10 @@ def _edited_media(tx: Tx, site: Site, author: Actor, post: Post, draft: Draft) -
 
 
 def _same_options(old: Content, new: Content) -> bool:
-    before = [o.title for o in old.poll.options] if old.poll else []
-    return before == ([o.title for o in new.poll.options] if new.poll else [])
+    """Whether the votes of one poll count in the other one."""
+    if old.poll is None or new.poll is None or old.poll.multiple is not new.poll.multiple:
+        return False
+    return [o.title for o in old.poll.options] == [o.title for o in new.poll.options]
 
 
 def _same_content(old: Content, new: Content) -> bool:

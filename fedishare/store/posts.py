@@ -56,6 +56,7 @@ UPDATE = sql(
     """UPDATE post SET html = :html, source = :source, summary = :summary, title = :title, sensitive = :sensitive,
         language = :language, extra = :extra, edited_at = :edited_at, rev = rev + 1 WHERE id = :id""",
 )
+SET_KIND = sql("post_set_kind", "UPDATE post SET kind = :kind WHERE id = :id")
 SET_EXTRA = sql("post_set_extra", "UPDATE post SET extra = :extra, rev = rev + 1 WHERE id = :id")
 SAVE_EDIT = sql(
     "post_edit_insert",
@@ -121,7 +122,8 @@ DESCENDANTS = sql(
         SELECT id, 0 FROM post WHERE id = :id
         UNION ALL SELECT q.id, down.depth + 1 FROM down JOIN post q ON q.in_reply_to_id = down.id
         WHERE down.depth < 60)
-       SELECT id FROM down WHERE depth > 0 ORDER BY id LIMIT :limit""",
+       SELECT down.id, p.in_reply_to_id FROM down JOIN post p ON p.id = down.id
+       WHERE depth > 0 ORDER BY down.id LIMIT :limit""",
 )
 OUTBOX = sql(
     "outbox_page",
@@ -304,6 +306,11 @@ def update(tx: Tx, ident: Id, content: Content, edited_at: Millis) -> None:
         tx.run(PUT_TAG, tag=tag, post=ident)
 
 
+def set_kind(tx: Tx, ident: Id, kind: PostKind) -> None:
+    """A post got a poll, or lost it."""
+    tx.run(SET_KIND, id=ident, kind=kind.value)
+
+
 def set_content_extra(tx: Tx, ident: Id, content: Content) -> None:
     """Replace tags, attachments and poll without an edit (new counts of a poll)."""
     tx.run(SET_EXTRA, id=ident, extra=encode_extra(content))
@@ -384,8 +391,17 @@ def ancestors(tx: Tx, ident: Id, limit: int = 60) -> list[Id]:
 
 
 def descendants(tx: Tx, ident: Id, limit: int = 400) -> list[Id]:
-    """The ids below a post, oldest first."""
-    return [row[0] for row in tx.all(DESCENDANTS, id=ident, limit=limit)]
+    """The ids below a post as a thread is read: each answer right behind what it answers, else the oldest first."""
+    answers: dict[Id, list[Id]] = {}
+    for each, parent in tx.all(DESCENDANTS, id=ident, limit=limit):
+        answers.setdefault(parent, []).append(each)
+    ordered: list[Id] = []
+    waiting = answers.pop(ident, [])[::-1]
+    while waiting:
+        each = waiting.pop()
+        ordered.append(each)
+        waiting += answers.pop(each, [])[::-1]
+    return ordered
 
 
 def outbox_page(tx: Tx, author: Id, domain: Domain, *, before: int = 2**63 - 1, after: int = 0, limit: int) -> list[Id]:

@@ -84,8 +84,8 @@ async def test_order_edits_and_history(both: House) -> None:
     one, two, three = [await upload(ana, picture(colour=(n, n, n))) for n in (10, 20, 30)]
     said = await ana.say("", media_ids=[three["id"], one["id"]])
     assert [m["id"] for m in said["media_attachments"]] == [three["id"], one["id"]]
-    kept_as_is = await ana.edit(said, "words")
-    assert [m["id"] for m in kept_as_is["media_attachments"]] == [three["id"], one["id"]]
+    noted = await ana.edit(said, "words", media_attributes=[{"id": one["id"], "description": "first"}])
+    assert [m["id"] for m in noted["media_attachments"]] == [three["id"], one["id"]]
     edited = await ana.edit(
         said, "words", media_ids=[two["id"], three["id"]],
         media_attributes=[{"id": three["id"], "description": "third", "focus": "1,-1"}],
@@ -96,7 +96,8 @@ async def test_order_edits_and_history(both: House) -> None:
     versions = await ana.get(f"/api/v1/statuses/{said['id']}/history")
     assert [m["id"] for m in versions[0]["media_attachments"]] == [three["id"], one["id"]]
     assert (await load(ana, versions[0]["media_attachments"][1]["url"])).status_code == 200
-    assert (await ana.edit(said, "words", media_ids=[]))["media_attachments"] == []
+    assert (await ana.edit(said, "words", media_ids=[one["id"]]))["media_attachments"][0]["description"] == "first"
+    assert (await ana.edit(said, "words"))["media_attachments"] == [], "what an edit does not name goes, as in Mastodon"
     refused = await ana.client.put(f"/api/v1/statuses/{said['id']}", json={"status": "", "media_ids": []})
     assert refused.status_code == 422, "a post without words needs something else"
     only = await ana.get(f"/api/v1/accounts/{ana.id}/statuses", only_media="true")
