@@ -34,8 +34,8 @@ async def with_password(house: House, person: Person, password: str = PASSWORD) 
     await house.org.write(credentials.set_password, person.id, accounts.hash_password(password))
 
 
-async def test_every_field_of_the_profile_in_each_form(both: House) -> None:
-    ana = both.ana
+async def test_every_field_of_the_profile_in_each_form(home: House) -> None:
+    ana = home.ana
     nested = {
         "attribution_domains": ["Example.com", "näh.example"], "locked": "1",
         "fields_attributes": [{"name": "Room", "value": "see https://example.com/12"}],
@@ -64,7 +64,7 @@ async def test_every_field_of_the_profile_in_each_form(both: House) -> None:
     source = answer.json()["source"]
     assert [f["name"] for f in source["fields"]] == ["a", "b"] and source["attribution_domains"] == []
     assert (source["privacy"], source["language"], source["sensitive"]) == ("unlisted", None, True)
-    kept = await both.org.by_handle("ana")
+    kept = await home.org.by_handle("ana")
     assert kept is not None
     for wrong in (
         {"attribution_domains": ["not a domain"]}, {"attribution_domains": ["10.0.0.1"]},
@@ -73,18 +73,18 @@ async def test_every_field_of_the_profile_in_each_form(both: House) -> None:
     ):  # fmt: skip
         refused = await ana.client.patch(OWN, json=wrong)
         assert refused.status_code == 422 and refused.json()["error"].startswith("Validation failed"), wrong
-    after = await both.org.by_handle("ana")
+    after = await home.org.by_handle("ana")
     assert after is not None and after.rev == kept.rev, "and nothing of it was kept"
 
 
-async def test_roles_are_shown_where_they_do_something(both: House) -> None:
-    await both.org.write(_role, both.ben.id, Role.MODERATOR)
-    own = (await both.ben.get("/api/v1/accounts/verify_credentials"))["role"]
+async def test_roles_are_shown_where_they_do_something(home: House) -> None:
+    await home.org.write(_role, home.ben.id, Role.MODERATOR)
+    own = (await home.ben.get("/api/v1/accounts/verify_credentials"))["role"]
     assert own["id"].lstrip("-").isdigit() and (own["name"], own["highlighted"]) == ("Moderator", True)
     assert int(own["permissions"]) & 1 << 4, "manages reports"
-    (shown,) = (await both.ana.get(f"/api/v1/accounts/{both.ben.id}"))["roles"]
+    (shown,) = (await home.ana.get(f"/api/v1/accounts/{home.ben.id}"))["roles"]
     assert shown == {"id": own["id"], "name": "Moderator", "color": ""}
-    member = await both.ana.get("/api/v1/accounts/verify_credentials")
+    member = await home.ana.get("/api/v1/accounts/verify_credentials")
     assert (member["role"]["name"], member["role"]["permissions"], member["roles"]) == ("", "0", [])
 
 
@@ -130,12 +130,12 @@ def _session(tx: Tx, ident: Any) -> str:
     return hashed
 
 
-async def test_a_link_lets_somebody_choose_a_password_once(both: House) -> None:
-    ana, stranger = both.ana, await both.stranger()
+async def test_a_link_lets_somebody_choose_a_password_once(home: House) -> None:
+    ana, stranger = home.ana, await home.stranger()
     first, token = accounts.new_token(), accounts.new_token()
-    await both.org.write(passwords.make_link, "ana", first, "cli")
-    await both.org.write(passwords.make_link, "ana", token, "cli")
-    stored = str(await both.org.all(ALL_LINKS))
+    await home.org.write(passwords.make_link, "ana", first, "cli")
+    await home.org.write(passwords.make_link, "ana", token, "cli")
+    stored = str(await home.org.all(ALL_LINKS))
     assert token not in stored and accounts.token_hash(token) in stored, "only its hash is kept"
     at = "/auth/password"
     for missing in ("", "x", first, token + "x"):
@@ -152,25 +152,25 @@ async def test_a_link_lets_somebody_choose_a_password_once(both: House) -> None:
     done = await stranger.post(at, data=fine)
     assert done.status_code == 200 and "changed" in done.text
     assert (await ana.client.get("/api/v1/preferences")).status_code == 401, "whoever was inside is out"
-    kept = await both.org.read(credentials.get, ana.id)
+    kept = await home.org.read(credentials.get, ana.id)
     assert accounts.password_matches(OTHER, kept.password_hash)
     assert (await stranger.post(at, data=fine)).status_code == 404, "it works once"
     late = accounts.new_token()
-    await both.org.write(passwords.make_link, "ana", late, "cli")
-    both.world.clock.forward(passwords.LINK_MILLIS + 1)
+    await home.org.write(passwords.make_link, "ana", late, "cli")
+    home.world.clock.forward(passwords.LINK_MILLIS + 1)
     assert (await stranger.get(at, params={"token": late})).status_code == 404, "and for a day"
     assert (await stranger.post(at, data={**fine, "token": late})).status_code == 404
 
 
-async def test_aliases_are_ones_own_and_stand_in_the_document(both: House) -> None:
-    ana, ben, at = both.ana, both.ben, "/api/v1/fedishare/aliases"
-    zoe = await both.guest("zoe")
+async def test_aliases_are_ones_own_and_stand_in_the_document(home: House) -> None:
+    ana, ben, at = home.ana, home.ben, "/api/v1/fedishare/aliases"
+    zoe = await home.guest("zoe")
     made = await ana.do(at, acct="@zoe@lab.example")
     assert made == {"id": str(zoe.id), "acct": "zoe@lab.example", "uri": zoe.iri}
     assert await ana.do(at, acct="zoe@lab.example") == made, "twice is once"
     await ana.do(at, acct="ben")
     assert [a["acct"] for a in await ana.get(at)] == ["zoe@lab.example", "ben"] and await ben.get(at) == []
-    kept = await both.org.by_handle("ana")
+    kept = await home.org.by_handle("ana")
     assert kept is not None and kept.profile.also_known_as == (zoe.iri, Iri(ben.iri))
     for wrong, status in (
         ("ana", 422), ("", 422), ("nobody", 422), ("a b", 422), ("\x00", 422), ("eve@stranger.example", 403),
@@ -183,11 +183,11 @@ async def test_aliases_are_ones_own_and_stand_in_the_document(both: House) -> No
     assert [a["acct"] for a in await ana.get(at)] == ["ben"]
 
 
-async def test_one_moves_to_an_account_that_says_it_is_ones_own(both: House) -> None:
-    ana, ben, cy, at = both.ana, both.ben, both.cy, "/api/v1/fedishare/move"
-    await with_password(both, ana)
-    zoe = await both.guest("zoe")
-    await both.org.write(follows, zoe.id, ana.id)
+async def test_one_moves_to_an_account_that_says_it_is_ones_own(home: House) -> None:
+    ana, ben, cy, at = home.ana, home.ben, home.cy, "/api/v1/fedishare/move"
+    await with_password(home, ana)
+    zoe = await home.guest("zoe")
+    await home.org.write(follows, zoe.id, ana.id)
     await cy.do(f"/api/v1/accounts/{ana.id}/follow")
     no_alias = await ana.client.post(at, json={"acct": "ben", "password": PASSWORD})
     words = "Validation failed: Acct is not an alias of this account"
@@ -198,8 +198,8 @@ async def test_one_moves_to_an_account_that_says_it_is_ones_own(both: House) -> 
     moved = await ana.do(at, acct="ben", password=PASSWORD)
     assert moved["acct"] == "ana" and moved["moved"]["acct"] == "ben"
     assert [a["acct"] for a in await ana.get(f"/api/v1/accounts/{ben.id}/followers")] == ["cy"], "cy went along"
-    await both.world.settle()
-    sent = both.world.bodies_to("lab.example")
+    await home.world.settle()
+    sent = home.world.bodies_to("lab.example")
     (told,) = [body for body in sent if body["type"] == "Move"]
     assert (told["object"], told["target"]) == (ana.iri, ben.iri)
     again = await ana.client.post(at, json={"acct": "ben", "password": PASSWORD})

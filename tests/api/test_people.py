@@ -9,7 +9,7 @@ import msgspec
 from fedishare.model.actors import ActorKind, ActorState, Profile
 from fedishare.model.ids import Iri
 from fedishare.services import relations as relation_services
-from fedishare.store import actors, relations
+from fedishare.store import actors, relations, streams
 from tests.api import mastodon
 from tests.support.instances import House
 from tests.support.world import Person
@@ -149,13 +149,16 @@ async def test_a_blocked_domain_is_gone_from_sight(both: House) -> None:
     assert (await ana.get(f"/api/v1/statuses/{followed.id}"))["id"] == str(followed.id), "an address still opens"
     await both.said(zoe, "again for you", to=[ana.iri])
     assert (await sights(ana))["notes"] == 0
+    live = await both.said(uma, "and live")
+    heard = await both.org.read(streams.hearers, live.id, [ana.id, ben.id])
+    assert heard.unwanted == {ana.id}, "nor do open streams carry it"
     assert "not allowed" in await refused(ana, "POST", f"/api/v1/accounts/{zoe.id}/follow", 403)
     await both.followed(zoe, ana)
     assert await ana.get(f"/api/v1/accounts/{ana.id}/followers") == [], "whoever asks from there is refused"
-    assert len(await ben.get("/api/v1/timelines/public")) == 5, "ben sees everything"
+    assert len(await ben.get("/api/v1/timelines/public")) == 6, "ben sees everything"
     answer = await ana.client.request("DELETE", "/api/v1/domain_blocks", json={"domain": "lab.example"})
     assert answer.json() == {} and await ana.get("/api/v1/domain_blocks") == []
-    assert (await sights(ana))["public"] == 5
+    assert (await sights(ana))["public"] == 6
 
 
 def _follows(tx: Any, house: House, one: Any, other: Any) -> None:
