@@ -66,7 +66,7 @@ async def test_a_post_for_later_is_published_once_at_its_time(both: House) -> No
     assert made["params"] == {
         "text": "later #tag @ben", "media_ids": [file["id"]], "sensitive": None, "spoiler_text": "careful",
         "visibility": "unlisted", "language": "de", "poll": None, "idempotency": "once",
-        "in_reply_to_id": int(before["id"]), "quoted_status_id": None, "quote_approval_policy": None,
+        "in_reply_to_id": int(before["id"]), "quoted_status_id": None, "quote_approval_policy": "public",
         "reach": "local", "local_only": True, "scheduled_at": None, "with_rate_limit": False, "application_id": None,
     }  # fmt: skip
     assert made["media_attachments"][0]["id"] == file["id"] and made["scheduled_at"].endswith("Z")
