@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from fedishare import __version__
-from fedishare.cli import accounts, backup, partners, policy, queue, serve
+from fedishare.cli import accounts, backup, notice_board, partners, policy, queue, serve
 from fedishare.cli.options import translated
 from fedishare.cli.output import Failure
 from fedishare.model.errors import FedishareError
@@ -60,6 +60,7 @@ def cli() -> None:
 
 for command in (
     serve.init, serve.serve, serve.check, serve.migrate, accounts.account, accounts.token, partners.partner,
+    notice_board.announcement, notice_board.rule, notice_board.emoji,
     policy.policy, queue.queue, queue.deliveries, backup.backup, backup.restore, backup.verify, serve.routes,
 ):  # fmt: skip
     cli.add_command(command)

@@ -30,6 +30,7 @@ ANNOUNCEMENTS = sql(
     "announcement_list",
     f"SELECT {_ANNOUNCEMENT} FROM announcement n WHERE n.ends_at IS NULL OR n.ends_at > :now ORDER BY n.id DESC",
 )
+ANNOUNCED = sql("announcement_ids", "SELECT id FROM announcement WHERE ends_at IS NULL OR ends_at > :now")
 ANNOUNCEMENT = sql("announcement_get", f"SELECT {_ANNOUNCEMENT} FROM announcement n WHERE n.id = :id")
 PUT_ANNOUNCEMENT = sql(
     "announcement_insert",
@@ -152,6 +153,11 @@ def _announcement(row: Row) -> Announcement:
 def announcements(tx: Tx, viewer: Id) -> list[Announcement]:
     """Those that are not over, newest first."""
     return [_announcement(row) for row in tx.all(ANNOUNCEMENTS, viewer=viewer, now=tx.now)]
+
+
+def announced(tx: Tx) -> set[Id]:
+    """The ids of those that are not over."""
+    return {row[0] for row in tx.all(ANNOUNCED, now=tx.now)}
 
 
 def announcement(tx: Tx, viewer: Id, ident: Id) -> Announcement | None:

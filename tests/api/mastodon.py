@@ -391,3 +391,109 @@ class InstanceV1(Entity):
 
 
 VERSION = re.compile(r"4\.5\.[0-9]+ \(compatible; fedishare [0-9.]+\)\Z")
+
+
+class AdminIp(Entity):
+    ip: str
+    used_at: Moment
+
+
+class AdminAccount(Entity):
+    id: Number
+    username: str
+    domain: str | None
+    created_at: Moment
+    email: str | None
+    ip: str | None
+    ips: list[AdminIp]
+    locale: str | None
+    invite_request: str | None
+    role: Role | None
+    confirmed: bool
+    approved: bool
+    disabled: bool
+    silenced: bool
+    suspended: bool
+    sensitized: bool
+    account: Account
+
+
+class Rule(Entity):
+    id: Number
+    text: str
+    hint: str
+    translations: dict[str, dict[str, str]]
+
+
+class AdminReport(Entity):
+    id: Number
+    action_taken: bool
+    action_taken_at: Moment | None
+    category: Literal["spam", "legal", "violation", "other"]
+    comment: str
+    forwarded: bool
+    created_at: Moment
+    updated_at: Moment
+    account: AdminAccount
+    target_account: AdminAccount
+    assigned_account: AdminAccount | None
+    action_taken_by_account: AdminAccount | None
+    statuses: list[Status]
+    rules: list[Rule]
+
+
+class DomainAllow(Entity):
+    id: Number
+    domain: str
+    created_at: Moment
+
+
+class DomainBlock(Entity):
+    id: Number
+    domain: str
+    digest: str
+    created_at: Moment
+    severity: Literal["silence", "suspend", "noop"]
+    reject_media: bool
+    reject_reports: bool
+    private_comment: str | None
+    public_comment: str | None
+    obfuscate: bool
+
+
+class MeasureDay(Entity):
+    date: Moment
+    value: Annotated[str, Meta(pattern=r"^[0-9]+\Z")]
+
+
+class Measure(Entity):
+    key: str
+    unit: str | None
+    total: str
+    data: list[MeasureDay]
+    previous_total: str | None = None
+
+
+class Reaction(Entity):
+    name: str
+    count: Count
+    me: bool
+    url: Address | None = None
+    static_url: Address | None = None
+
+
+class Announcement(Entity):
+    id: Number
+    content: str
+    starts_at: Moment | None
+    ends_at: Moment | None
+    published: bool
+    all_day: bool
+    published_at: Moment
+    updated_at: Moment
+    read: bool
+    mentions: list[Any]
+    statuses: list[Any]
+    tags: list[Tag]
+    emojis: list[CustomEmoji]
+    reactions: list[Reaction]
