@@ -305,15 +305,27 @@ def _nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 def _put(target: dict[str, Any], keys: Sequence[str], value: Any, name: str) -> None:
     for at, key in enumerate(keys[:-1]):
-        is_list = keys[at + 1] == "" and at + 1 == len(keys) - 1
+        is_list = keys[at + 1] == ""
         following = target.setdefault(key, [] if is_list else {})
         if is_list and isinstance(following, list):
-            following.append(value)
+            _append(following, keys[at + 2 :], value, name)
             return
         if is_list or not isinstance(following, dict):
             raise BadRequest(f"the parameter {name[:40]!r} is given in two forms")
         target = following
     target[keys[-1]] = value
+
+
+def _append(items: list[Any], keys: Sequence[str], value: Any, name: str) -> None:
+    """``x[]=1`` is one more of a list; ``x[][y]=1`` a part of its last object, or of a new one if that has a ``y``."""
+    if not keys:
+        items.append(value)
+        return
+    if len(keys) > 1:
+        raise BadRequest(f"the parameter {name[:40]!r} is nested too deeply")
+    if not items or not isinstance(items[-1], dict) or keys[0] in items[-1]:
+        items.append({})
+    items[-1][keys[0]] = value
 
 
 def page_of(found: Params, *, limit: int = 20, most: int = 40) -> Page:

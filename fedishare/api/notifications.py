@@ -32,6 +32,7 @@ from fedishare.store.paging import Page
 
 MAX_WORDS = 50
 """Types that one request may name."""
+MAX_KEY = 100
 
 
 class NotificationEntity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -185,8 +186,9 @@ class Notifications:
 
         def read(tx: Tx) -> tuple[list[Id], GroupedNotifications]:
             notes = notifications.group_page(tx, call.me.id, wanted, grouped, page)
-            # The first group reaches down to the last one's newest; below the last page there is nothing else.
-            least = notes[-1].id if len(notes) == page.limit or page.upwards else Id(page.after)
+            # What of a group belongs to the page reaches down to its last group's newest; on the last page, to the end.
+            whole = len(notes) < page.limit and not page.upwards
+            least = notes[-1].id if notes and not whole else Id(page.after)
             return [note.id for note in notes], self._grouped(tx, notes, call.me.id, wanted, grouped, least, few)
 
         idents, body = await self.api.database.read(read)
@@ -225,7 +227,7 @@ class Notifications:
         """``GET /api/v2/notifications/{group_key}``"""
 
         def read(tx: Tx) -> GroupedNotifications:
-            notes = self._of_group(tx, call.me.id, call.params["group_key"], Page(limit=1))
+            notes = self._of_group(tx, call.me.id, _key(call), Page(limit=1))
             found = self._grouped(tx, notes, call.me.id, Wanted(), GROUPED, Id(0), False)
             if not found.notification_groups:
                 raise NotFound("Record not found")
@@ -246,7 +248,7 @@ class Notifications:
         page = page_of(await params(call), limit=40, most=80)
 
         def read(tx: Tx) -> tuple[list[Id], list[msgspec.Raw]]:
-            notes = self._of_group(tx, call.me.id, call.params["group_key"], page)
+            notes = self._of_group(tx, call.me.id, _key(call), page)
             if not notes and page == Page(limit=page.limit):
                 raise NotFound("Record not found")
             known = actors.by_ids(tx, [note.from_id for note in notes])
@@ -258,7 +260,7 @@ class Notifications:
 
     async def dismiss_group(self, call: Call) -> Answer:
         """``POST /api/v2/notifications/{group_key}/dismiss``"""
-        key = call.params["group_key"]
+        key = _key(call)
         ident = _alone(key)
         if ident is None:
             await self.api.database.write(notifications.dismiss_group, call.me.id, key)
@@ -292,6 +294,14 @@ def _few_accounts(found: Params) -> bool:
         )
         raise BadInput(sentence, path="expand_accounts")
     return word == "partial_avatars"
+
+
+def _key(call: Call) -> str:
+    """The group that the path names. Raises `NotFound` for what is no key."""
+    key = call.params["group_key"]
+    if not key.isascii() or not key.isprintable() or len(key) > MAX_KEY:
+        raise NotFound("Record not found")
+    return key
 
 
 def _alone(key: str) -> Id | None:

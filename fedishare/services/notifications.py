@@ -120,7 +120,9 @@ def await_end(tx: Tx, post: Post) -> None:
     at = end_of(post.content.poll)
     if at is not None:
         payload = msgspec.json.encode(PollJob(post.id, at)).decode()
-        jobs.put(tx, POLL, payload, lane=f"poll:{post.id}", run_at=at, dedup=f"poll:{post.id}:{at}")
+        # A lane of its own: in a common one, an end that has moved forward would wait for the one before.
+        name = f"{POLL}:{post.id}:{at}"
+        jobs.put(tx, POLL, payload, lane=name, run_at=at, dedup=name)
 
 
 def move_end(tx: Tx, post: Post, poll: Poll | None) -> None:
