@@ -276,10 +276,32 @@ def test_the_instance_may_allow_public_addressing_for_all() -> None:
     assert decide(policy(partner()), facts).rule == "public-addressing"
 
 
+def test_listed_hosts_are_asked_for_previews_and_for_nothing_else() -> None:
+    made = policy(partner(media=False), partner("paused.example", state=PartnerState.PAUSED),
+                  previews=["WWW.who.example", "lab.example", "paused.example", "clinic.example", "no domain"])  # fmt: skip
+    page = {"purpose": Purpose.PREVIEW}
+    decision = decide(made, ask(FETCH, "www.who.example", **page))
+    assert decision.allowed and decision.rule == "preview-host" and decision.partner is None
+    assert decide(made, ask(FETCH, "www.who.example", has_media=True, **page)).allowed
+    for question in (CONNECT, RECEIVE, DELIVER):
+        assert decide(made, ask(question, "www.who.example")).rule == "unlisted"
+    for purpose in set(Purpose) - {Purpose.PREVIEW}:
+        assert decide(made, ask(FETCH, "www.who.example", purpose=purpose)).rule == "unlisted"
+    for host in ("who.example", "x.www.who.example", "www.who.example.evil.example"):
+        assert decide(made, ask(FETCH, host, **page)).rule == "unlisted"
+    # A partner's own terms stand above the list, and the instance itself is never asked.
+    assert decide(made, ask(FETCH, **page)).rule == "partner"
+    assert decide(made, ask(FETCH, has_media=True, **page)).rule == "media"
+    assert decide(made, ask(FETCH, "paused.example", **page)).rule == "partner-paused"
+    assert decide(made, ask(FETCH, "clinic.example", **page)).rule == "own-domain"
+    off = policy(enabled=False, previews=["www.who.example"])
+    assert decide(off, ask(FETCH, "www.who.example", **page)).rule == "federation-off"
+
+
 def test_every_rule_has_a_case() -> None:
     named = {rule for _, _, rule in CASES if rule} | {
         "partner", "broken-policy", "federation-off", "own-domain", "ambiguous", "unlisted", "partner-proposed",
-        "partner-paused", "partner-ended", "partner-expired", "bad-host",
+        "partner-paused", "partner-ended", "partner-expired", "bad-host", "preview-host",
     }  # fmt: skip
     assert {rule.id for rule in RULES} == named
     assert decide(policy(partner()), ask(domain="no domain")).rule == "bad-host"
