@@ -277,9 +277,10 @@ def test_the_instance_may_allow_public_addressing_for_all() -> None:
 
 
 def test_listed_hosts_are_asked_for_previews_and_for_nothing_else() -> None:
-    made = policy(partner(media=False), partner("paused.example", state=PartnerState.PAUSED),
-                  previews=["WWW.who.example", "lab.example", "paused.example", "clinic.example", "no domain"])  # fmt: skip
-    page = {"purpose": Purpose.PREVIEW}
+    hosts = ["WWW.who.example", "lab.example", "paused.example", "clinic.example", "no domain"]
+    paused = partner("paused.example", state=PartnerState.PAUSED)
+    made = policy(partner(media=False), paused, previews=hosts)
+    page: dict[str, Any] = {"purpose": Purpose.PREVIEW}
     decision = decide(made, ask(FETCH, "www.who.example", **page))
     assert decision.allowed and decision.rule == "preview-host" and decision.partner is None
     assert decide(made, ask(FETCH, "www.who.example", has_media=True, **page)).allowed
