@@ -1,4 +1,4 @@
-"""Accounts as moderators have them: found, let in, limited, shut out, let back in; each step is noted with who did it."""
+"""Accounts as moderators have them: found, limited, shut out, let back in; each step is noted with who did it."""
 
 from __future__ import annotations
 

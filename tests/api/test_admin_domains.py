@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
+from fedishare.instance import reload_policy
 from fedishare.model.actors import Role
 from fedishare.model.ids import Domain
 from fedishare.model.partners import PartnerState
@@ -27,13 +27,9 @@ async def desk(home: House) -> httpx.AsyncClient:
 
 
 async def in_force(home: House, domain: str) -> PartnerState | None:
-    """The partner's state in the policy, once the change has arrived there."""
-    revision = await home.org.read(lambda tx: governance.partners.revision(tx))
-    guard = home.org.server.instance.guard
-    async with asyncio.timeout(5):
-        while guard.policy.revision != revision:
-            await asyncio.sleep(0.01)
-    found = guard.policy.index.get(Domain(domain))
+    """The partner's state in the policy as it is made from the database now."""
+    await reload_policy(home.org.server.instance)
+    found = home.org.server.instance.guard.policy.index.get(Domain(domain))
     return found.state if found else None
 
 
