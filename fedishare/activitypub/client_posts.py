@@ -47,6 +47,7 @@ from fedishare.model.posts import (
 from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
 from fedishare.services import audience, interactions, profiles
 from fedishare.services import posts as post_services
+from fedishare.services.preferences import with_preferences
 from fedishare.store import actors
 
 # Posts
@@ -69,7 +70,9 @@ def publish(doing: Doing, wish: Publish) -> Made:
         app_name=doing.context.app_name, media_ids=uploads_of(doing, words.files) or None,
         addressed=tuple(actor.id for actor in named.values()), blind=tuple(actor.id for actor in hidden.values()),
     )  # fmt: skip
+    draft = with_preferences(tx, doing.me.id, draft)
     draft = replace(draft, reach=_reach(doing, words, draft, (*named.values(), *hidden.values())))
+    _may_be_blind(draft, hidden.values())
     _ask(doing, draft, (*named.values(), *hidden.values()))
     made = post_services.publish(tx, doing.context.site, doing.me, draft, key=doing.context.key)
     if made.post.boost_of_id is not None:
@@ -92,6 +95,12 @@ def _reach(doing: Doing, words: Words, draft: Draft, people: Iterable[Actor]) ->
     if usual.domains is None:
         return usual
     return Reach(usual.domains | {actor.domain for actor in people if actor.domain is not None})
+
+
+def _may_be_blind(draft: Draft, hidden: Iterable[Actor]) -> None:
+    """Elsewhere only a direct post finds people whom it does not name: it goes to their own inboxes."""
+    if draft.visibility is not Visibility.DIRECT and any(actor.host is not None for actor in hidden):
+        raise BadInput("bto and bcc: people elsewhere can get direct posts like this, and no others", path="bcc")
 
 
 def _ask(doing: Doing, draft: Draft, people: Iterable[Actor]) -> None:
@@ -123,7 +132,7 @@ def vote(doing: Doing, wish: Vote) -> Made:
     interactions.vote(doing.tx, doing.me, question.id, choices)
     author = actors.by_id(doing.tx, question.author_id)
     document = writer.vote(
-        doing.named("votes", SendVotes), doing.me.iri, question=question.iri, option=wish.options[0],
+        doing.named("votes", SendVotes), doing.me.iri, question=question.iri, option=titles[min(choices)],
         author=author.iri if author is not None else question.iri, published=doing.tx.now,
     )  # fmt: skip
     return Made(Iri(str(document["id"])), document)

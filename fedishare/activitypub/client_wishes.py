@@ -61,7 +61,7 @@ class Words:
     kind: str
     text: Text
     summary: str
-    sensitive: bool
+    sensitive: bool | None
     language: str | None
     poll: Poll | None
     files: tuple[Iri, ...]

@@ -51,7 +51,9 @@ from fedishare.model.errors import (
 )
 from fedishare.model.ids import Domain, Id, Iri, host_of, origin_of
 from fedishare.model.partners import Partner
+from fedishare.model.posts import Visibility
 from fedishare.policy.facts import Purpose
+from fedishare.services import blind
 from fedishare.store import actors, jobs
 from fedishare.store.db import Tx
 from fedishare.store.jobs import Job
@@ -110,7 +112,18 @@ async def receive(federation: Federation, call: Call) -> Answer:
     synchronisation = _synchronisation(call.headers.get("collection-synchronization"), peer.actor)
     arrival = Arrival(document, envelope, peer.actor_id, peer.host, peer.partner, delivered.body, synchronisation)
     await take_in(federation, arrival)
+    await _hand_over(federation, arrival, call.params.get("name"))
     return accepted()
+
+
+async def _hand_over(federation: Federation, arrival: Arrival, name: str | None) -> None:
+    """A direct post in a personal inbox is for that person, named in it or not (``bto`` and ``bcc`` name nobody)."""
+    envelope, names = arrival.envelope, federation.instance.site.names
+    if name is None or envelope.type != "Create" or envelope.visibility is not Visibility.DIRECT:
+        return
+    addressee, post = names.actor(name), envelope.object_iri
+    if post is not None and addressee not in (*envelope.to, *envelope.cc):
+        await federation.instance.database.write(blind.hand_to, arrival.actor_id, post, addressee)
 
 
 async def take_in(federation: Federation, arrival: Arrival) -> Result:

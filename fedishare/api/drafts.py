@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
-import msgspec
-
-from fedishare.api.http import Params, Preferences
+from fedishare.api.http import Params
 from fedishare.model.errors import BadInput, NotFound
 from fedishare.model.ids import Id, Millis, parse_domain
 from fedishare.model.posts import (
@@ -21,10 +18,9 @@ from fedishare.model.posts import (
     Reach,
     Visibility,
 )
-from fedishare.model.quotes import NOBODY, QUOTE_RULES, Rule
+from fedishare.model.quotes import QUOTE_RULES, Rule
+from fedishare.services.preferences import with_preferences as with_preferences
 from fedishare.services.quotes import NOT_QUOTABLE
-from fedishare.store import credentials
-from fedishare.store.db import Tx
 
 MAX_LANGUAGE = 35
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*\Z")
@@ -36,24 +32,6 @@ def read_visibility(found: Params) -> Visibility | None:
     if word and visibility is None:
         raise BadInput("Validation failed: Visibility is not included in the list", path="visibility")
     return visibility
-
-
-def with_preferences(tx: Tx, viewer: Id, draft: Draft) -> Draft:
-    """Fill in what the person chose for new posts and the app did not say."""
-    said = (draft.visibility, draft.language, draft.sensitive, draft.quote_rule)
-    if all(each is not None for each in said):
-        return draft
-    kept = credentials.get(tx, viewer)
-    if kept is None:
-        return draft
-    chosen = msgspec.json.decode(kept.settings, type=Preferences)
-    return replace(
-        draft,
-        quote_rule=draft.quote_rule or QUOTE_RULES.get(chosen.quote_policy, NOBODY),
-        visibility=draft.visibility if draft.visibility is not None else Visibility.from_word(chosen.privacy),
-        sensitive=draft.sensitive if draft.sensitive is not None else chosen.sensitive,
-        language=draft.language or chosen.language,
-    )
 
 
 def read_reach(found: Params, *, development: bool) -> Reach | None:

@@ -23,9 +23,11 @@ from fedishare.model.actors import Viewer
 from fedishare.model.errors import BadInput, BadRequest, FedishareError, NotFound, Unavailable
 from fedishare.model.ids import Id, Millis
 from fedishare.services import accounts
+from fedishare.services.preferences import Preferences as Preferences
 from fedishare.store import credentials
 from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.timelines import Page
+from fedishare.webpush import Sender
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +50,7 @@ class Api:
         self.database = federation.instance.database
         self.site = federation.instance.site
         self.tickets = Tickets(self.instance.config.secret_key)
+        self.sender = Sender(self.instance.config.secret_key, self.site.names.origin)
         self.renderer = Renderer(self.site, self.tickets)
         self._viewers: OrderedDict[str, tuple[Viewer, Millis]] = OrderedDict()
         self._forgotten = 0
@@ -101,16 +104,6 @@ class Api:
         if len(self._viewers) > MAX_TOKENS_KEPT:
             self._viewers.popitem(last=False)
         return viewer
-
-
-class Preferences(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a person chose for new posts, as stored with the credential."""
-
-    privacy: str = ""
-    sensitive: bool = False
-    language: str | None = None
-    quote_policy: str = "public"
-    """Who may quote: public, followers, nobody."""
 
 
 class Params:
