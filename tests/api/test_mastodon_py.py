@@ -119,3 +119,31 @@ def test_a_client_library_walks_pages_and_meets_refusals(clinic: ServerProcess) 
     assert json.loads(preview.content)["everybody_here"] is True
     with pytest.raises(mastodon.MastodonUnauthorizedError):
         connect(clinic, "nobody").timeline_home()
+
+
+def test_a_client_library_keeps_lists_hashtags_and_places(clinic: ServerProcess) -> None:
+    ana, ben = app(clinic, "ana"), app(clinic, "ben")
+    him = ben.me().id
+    assert ana.account_follow(him, notify=True).notifying is True
+    lab = ana.list_create("Lab", replies_policy="none", exclusive=True)
+    ana.list_accounts_add(lab, [him])
+    assert [a.acct for a in ana.list_accounts(lab)] == ["ben"]
+    assert [each.id for each in ana.account_lists(him)] == [lab.id] == [each.id for each in ana.lists()]
+    said = ben.status_post("in the lab #xray", language="en")
+    assert [s.id for s in ana.timeline_list(lab)] == [said.id] and ana.timeline_home() == []
+    assert ana.list_update(lab, "Ward", exclusive=False).title == "Ward" == ana.list(lab).title
+    assert [s.id for s in ana.timeline_home()] == [said.id]
+    ana.list_accounts_delete(lab, [him])
+    ana.list_delete(lab)
+    assert ana.lists() == []
+    followed = ana.tag_follow("xray")
+    assert followed.following is True and int(followed.history[0].uses) == 1
+    assert [t.name for t in ana.followed_tags()] == ["xray"]
+    assert ana.tag_unfollow("xray").following is False and ana.tag("xray").name == "xray"
+    shown = ben.featured_tag_create("xray")
+    assert [t.id for t in ana.account_featured_tags(him)] == [shown.id] == [t.id for t in ben.featured_tags()]
+    assert ben.featured_tag_suggestions() == []
+    ben.featured_tag_delete(shown)
+    assert ben.featured_tags() == []
+    placed = ana.markers_set("home", said.id)
+    assert placed.home.last_read_id == said.id == ana.markers_get(["home"]).home.last_read_id
