@@ -204,6 +204,75 @@ class Quote(Entity):
     quoted_status: QuotedStatus | None
 
 
+class PreviewCardAuthor(Entity):
+    name: str
+    url: str
+    account: Account | None
+
+
+class PreviewCard(Entity):
+    url: Address
+    title: str
+    description: str
+    language: str | None
+    type: Literal["link", "photo", "video", "rich"]
+    authors: list[PreviewCardAuthor]
+    author_name: str
+    author_url: str
+    provider_name: str
+    provider_url: str
+    html: str
+    width: Count
+    height: Count
+    image: Address | None
+    image_description: str
+    embed_url: str
+    blurhash: str | None
+    published_at: Moment | None
+    missing_attribution: bool
+
+
+class DayOfUse(Entity):
+    day: Number
+    accounts: Number
+    uses: Number
+
+
+class TrendsLink(PreviewCard):
+    history: list[DayOfUse]
+
+
+class ScheduledPoll(Entity):
+    options: list[str]
+    expires_in: int
+    multiple: bool
+    hide_totals: bool
+
+
+class ScheduledParams(Entity):
+    text: str
+    poll: ScheduledPoll | None
+    media_ids: list[Number] | None
+    sensitive: bool | None
+    spoiler_text: str | None
+    visibility: Literal["public", "unlisted", "private", "direct"] | None
+    in_reply_to_id: int | None
+    language: str | None
+    application_id: int | None
+    scheduled_at: None
+    idempotency: str | None
+    quoted_status_id: Number | None
+    quote_approval_policy: Literal["public", "followers", "nobody"] | None
+    with_rate_limit: bool
+
+
+class ScheduledStatus(Entity):
+    id: Number
+    scheduled_at: Moment
+    params: ScheduledParams
+    media_attachments: list[MediaAttachment]
+
+
 class ShallowQuote(Entity):
     state: QuoteState
     quoted_status_id: Number | None
@@ -232,7 +301,7 @@ class Status(Entity):
     in_reply_to_account_id: Number | None
     reblog: Status | None
     poll: Poll | None
-    card: None
+    card: PreviewCard | None
     quote: Quote | None
     quote_approval: QuoteApproval
     language: str | None

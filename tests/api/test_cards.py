@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from fedishare.housekeeping import Housekeeping
 from fedishare.model.activities import PostEdited
+from fedishare.model.ids import Id
 from fedishare.model.partners import PartnerState
 from fedishare.model.posts import Visibility
 from fedishare.services import cards as service
 from fedishare.store import partners as partner_store
 from fedishare.store.db import sql
+from tests.api import mastodon
 from tests.support.instances import House, house
 from tests.support.internet import Sent
 from tests.support.pictures import SCRIPT, bomb, picture, polyglot
@@ -66,6 +69,7 @@ def asked(made: House) -> list[Sent]:
 async def status_of(person: Person, said: Json) -> Json:
     """A status as somebody sees it now."""
     found: Json = await person.get(f"/api/v1/statuses/{said['id']}")
+    msgspec.json.decode(msgspec.json.encode(found), type=mastodon.Status)  # every documented field, the card's too
     return found
 
 
@@ -106,7 +110,7 @@ async def test_a_link_gets_its_card_in_the_background(both: House) -> None:
         "width": 64, "height": 48, "image_description": "a curve", "embed_url": "", "missing_attribution": False,
         "published_at": "2026-01-31T12:00:00.000Z", "authors": [{"name": "Dr Ana", "url": "", "account": None}],
     }  # fmt: skip
-    assert PostEdited(int(said["id"])) in changed and len(blurhash) > 5
+    assert PostEdited(Id(int(said["id"]))) in changed and len(blurhash) > 5
     assert (await ana.get(f"/api/v1/statuses/{said['id']}/card"))["title"] == "A finding"
 
     # The page learns the address, and nothing of who asks; the picture is made anew, for who may see the post.
@@ -148,7 +152,7 @@ async def test_nothing_is_asked_for_what_stays_here_or_is_nobodys_business(tmp_p
     async with house(tmp_path, partners=terms) as made:
         ana = made.ana
         web(made, LAB, WARD, WHO, "out.example", "paused.example", "sub.lab.example", "home.example.evil.example")
-        silent = [
+        silent: list[tuple[str, dict[str, Any]]] = [
             (PAGE, {"local_only": True}),
             (PAGE, {"reach": "local"}),
             (PAGE, {"visibility": "direct", "reach": [LAB]}),
@@ -170,7 +174,8 @@ async def test_nothing_is_asked_for_what_stays_here_or_is_nobodys_business(tmp_p
         await ana.edit(local, PAGE)
         await made.world.settle()
         assert made.world.internet.dns_lookups == []
-        for fields in ({"reach": "partners"}, {"reach": [LAB], "visibility": "private"}):
+        wide: list[dict[str, Any]] = [{"reach": "partners"}, {"reach": [LAB], "visibility": "private"}]
+        for fields in wide:
             said = await ana.say(f"https://{WHO}/news {PAGE}", **fields)
             await made.world.settle()
             assert (await status_of(ana, said))["card"]["url"] == PAGE

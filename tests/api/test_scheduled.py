@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fedishare.model.ids import Handle
 from fedishare.model.partners import PartnerState
 from fedishare.services import accounts
 from fedishare.store import actors
 from fedishare.store.db import Tx, sql
+from tests.api import mastodon
 from tests.support.instances import House, house
 from tests.support.pictures import picture
 from tests.support.world import Json, Person, plain
@@ -75,6 +78,8 @@ async def test_a_post_for_later_is_published_once_at_its_time(both: House) -> No
     first = await ana.client.get(AT, params={"limit": 1})
     assert [each["id"] for each in first.json()] == [poll["id"]] and f"max_id={poll['id']}" in first.headers["link"]
     assert [each["id"] for each in await ana.get(AT, max_id=poll["id"])] == [made["id"]]
+    for each in (made, poll):
+        msgspec.json.decode(msgspec.json.encode(each), type=mastodon.ScheduledStatus)
     assert await ana.get(f"{AT}/{made['id']}") == made and await ben.get(AT) == []
     for method, answer in (("GET", {}), ("PUT", {"scheduled_at": later(both, DAY)}), ("DELETE", {})):
         hidden = await ben.client.request(method, f"{AT}/{made['id']}", json=answer)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from fedishare.model.cards import Preview
 from fedishare.model.ids import Id
 from fedishare.model.posts import Visibility
 from fedishare.store import cards
 from fedishare.store.db import Tx
+from tests.api import mastodon
 from tests.support.instances import House
 from tests.support.world import plain
 
@@ -39,6 +42,7 @@ async def test_hashtags_and_links_that_several_people_use_are_trends(both: House
     assert await cy.get("/api/v1/trends") == await cy.get("/api/v1/trends/tags")
     assert [t["name"] for t in await cy.get("/api/v1/trends/tags", offset=1, limit=1)] == ["solo2"]
     (link,) = await cy.get("/api/v1/trends/links")
+    msgspec.json.decode(msgspec.json.encode(link), type=mastodon.TrendsLink)
     assert (link["url"], link["title"], link["type"]) == (PAGE, "News", "link")
     assert len(link["history"]) == 7
     first = link["history"][0]

@@ -10,6 +10,7 @@ from fedishare.store import (
     activities,
     actors,
     archives,
+    cards,
     conversations,
     credentials,
     deliveries,
@@ -22,10 +23,12 @@ from fedishare.store import (
     posts,
     queue,
     relations,
+    scheduled,
     search,
     tags,
     timelines,
     tombstones,
+    trends,
 )
 from fedishare.store.db import Database, Sql, Tx, sql
 from fedishare.store.paging import Paged
@@ -229,6 +232,12 @@ PLANS: list[tuple[Sql, str]] = [
     (queue.EXPIRED, "job_lease"),
     (queue.PUT_OFF, "job_queue"),
     (queue.NEXT, "job_due|job_queue"),
+    (scheduled.PAGE.down, "scheduled_owner|scheduled_day|scheduled"),
+    (cards.OF_POSTS, "post_card_pkey|PRIMARY KEY"),
+    (cards.NEWEST, "card_url"),
+    (cards.SEEN_IMAGE, "card_image"),
+    (trends.POSTS, "post_public|post_origin|post_pkey|PRIMARY KEY"),
+    (trends.TAGS, "post_public|post_origin|post_pkey|PRIMARY KEY"),
 ]
 _WHOLE = re.compile(r"Seq Scan on (\w+)|\bSCAN (\w+)(?! USING)")
 _NAMES = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)(?:\s+(?:AS\s+)?(\w+))?", re.IGNORECASE)
