@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fedishare.model.actors import Profile
 from fedishare.store import actors
 from tests.support.instances import House
+from tests.support.pictures import picture
 from tests.support.world import Person
 
 
@@ -26,8 +28,9 @@ async def test_follow_and_unfollow_answer_with_how_things_stand_now(both: House)
     )  # fmt: skip
     assert (await ben.do(f"{at}/follow"))["showing_reblogs"] is False, "what is not said stays"
     assert (await ben.do(f"{at}/follow", reblogs=True))["showing_reblogs"] is True, "following again changes options"
-    await ben.do(f"{at}/follow", reblogs=False)
-    assert await standing(ben, ana) == {"following", "showing_reblogs"} and await standing(ana, ben) == {"followed_by"}
+    assert await standing(ben, ana) == {"following", "showing_reblogs", "notifying"} and await standing(ana, ben) == {
+        "followed_by"
+    }
     assert await ana.notifications() == [("follow", "ben")] and await ben.texts() == ["from before"]
     shown = await ben.get(at)
     assert (shown["followers_count"], shown["following_count"]) == (1, 0)
@@ -154,6 +157,40 @@ async def test_a_profile_is_edited_and_shows_at_once(both: House) -> None:
     assert upload.status_code == 422
     preferences = await ana.get("/api/v1/preferences")
     assert preferences["posting:default:visibility"] == "public"
+
+
+async def test_statuses_of_somebody_by_what_is_wanted(both: House) -> None:
+    ana, ben = both.ana, both.ben
+    theirs = await ben.say("of ben #Ward")
+    uploaded = await ana.client.post("/api/v2/media", files={"file": ("a.png", picture(), "image/png")})
+    await ana.say("plain #ward")
+    first = await ana.say("with a picture", media_ids=[uploaded.json()["id"]])
+    await ana.say("an answer", in_reply_to_id=theirs["id"])
+    await ana.say("to myself", in_reply_to_id=first["id"])
+    await ana.do(f"/api/v1/statuses/{theirs['id']}/reblog")
+    await ana.do(f"/api/v1/statuses/{first['id']}/pin")
+    await ana.say("hidden", visibility="direct")
+    at = f"/api/v1/accounts/{ana.id}/statuses"
+
+    async def texts(**params: str) -> list[str]:
+        shown = [s["reblog"] or s for s in await ben.get(at, **params)]
+        return [re.sub("<[^>]*>", "", s["content"]) for s in shown]
+
+    everything = ["of ben #Ward", "to myself", "an answer", "with a picture", "plain #ward"]
+    assert await texts() == everything
+    assert await texts(exclude_reblogs="true") == everything[1:]
+    assert await texts(exclude_replies="1", exclude_reblogs="1") == ["to myself", "with a picture", "plain #ward"]
+    assert await texts(only_media="true") == ["with a picture"] == await texts(pinned="true")
+    for tag in ("ward", "WARD", "#Ward"):
+        assert await texts(tagged=tag) == ["plain #ward"], tag
+    assert await texts(tagged="other") == []
+    page = await ben.client.get(at, params={"limit": 2, "exclude_reblogs": "true"})
+    older = (await ben.client.get(page.links["next"]["url"])).json()
+    assert [s["id"] for s in older] == [s["id"] for s in (await ben.get(at))[3:5]], "the filter goes on with the pages"
+    newer = (await ben.client.get(at, params={"min_id": older[-1]["id"], "limit": 1})).json()
+    assert newer[0]["id"] == first["id"]
+    await ana.do(f"/api/v1/accounts/{ben.id}/block")
+    assert await texts() == []
 
 
 async def test_who_has_moved_shows_where_to(home: House) -> None:

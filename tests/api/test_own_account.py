@@ -7,6 +7,7 @@ import io
 import json
 import re
 import zipfile
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from fedishare.services import accounts, archives, passwords
 from fedishare.store import archives as archive_store
 from fedishare.store import credentials, oauth
 from fedishare.store.db import Tx, sql
-from tests.support.instances import House, follows
+from tests.support.instances import House, follows, house
 from tests.support.pictures import picture
 from tests.support.world import Person
 
@@ -78,7 +79,9 @@ async def test_every_field_of_the_profile_in_each_form(home: House) -> None:
 
 
 async def test_roles_are_shown_where_they_do_something(home: House) -> None:
-    await home.org.write(_role, home.ben.id, Role.MODERATOR)
+    assert (await home.ana.get(f"/api/v1/accounts/{home.ben.id}"))["roles"] == []
+    ben = await home.org.by_handle("ben")
+    await home.org.write(accounts.set_role, ben, Role.MODERATOR, "test")
     own = (await home.ben.get("/api/v1/accounts/verify_credentials"))["role"]
     assert own["id"].lstrip("-").isdigit() and (own["name"], own["highlighted"]) == ("Moderator", True)
     assert int(own["permissions"]) & 1 << 4, "manages reports"
@@ -86,10 +89,6 @@ async def test_roles_are_shown_where_they_do_something(home: House) -> None:
     assert shown == {"id": own["id"], "name": "Moderator", "color": ""}
     member = await home.ana.get("/api/v1/accounts/verify_credentials")
     assert (member["role"]["name"], member["role"]["permissions"], member["roles"]) == ("", "0", [])
-
-
-def _role(tx: Tx, ident: Any, role: Role) -> None:
-    credentials.set_role(tx, ident, role)
 
 
 async def test_the_address_is_never_waited_for(home: House) -> None:
@@ -122,6 +121,15 @@ async def test_a_new_password_signs_everybody_else_out(both: House) -> None:
     assert (await both.ben.client.get("/api/v1/preferences")).status_code == 200
     assert (await ana.client.post(at, json=right)).status_code == 403, "the old one is worth nothing"
     assert (await both.ben.client.post(at, json=right)).status_code == 403, "who has no password proves nothing"
+
+
+async def test_passwords_cannot_be_tried_without_end(tmp_path: Path) -> None:
+    async with house(tmp_path, limits={"rates": True, "auth_rate": 3}) as home:
+        tries = [await home.ana.client.post("/api/v1/fedishare/move", json={"password": "x"}) for _ in range(2)]
+        tries.append(await home.ana.client.request("DELETE", "/api/v1/fedishare/account", json={"password": "x"}))
+        right = {"current_password": "x", "new_password": OTHER}
+        tries.append(await home.ana.client.post("/api/v1/fedishare/password", json=right))
+        assert [answer.status_code for answer in tries] == [403, 403, 403, 429], "all doors count together"
 
 
 def _session(tx: Tx, ident: Any) -> str:
