@@ -24,8 +24,19 @@ from fedishare.model.ids import Domain, Millis, id_at
 from fedishare.model.media import FilesDropped
 from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
 from fedishare.policy.rules import Policy
-from fedishare.services import archives, cards, media, search
-from fedishare.store import activities, doors, jobs, measures, moderation, notice_board, partners, relations, resets
+from fedishare.services import archives, cards, media, quotes, search
+from fedishare.store import (
+    activities,
+    doors,
+    jobs,
+    measures,
+    moderation,
+    notice_board,
+    partners,
+    push,
+    relations,
+    resets,
+)
 from fedishare.store import media as media_store
 from fedishare.store.db import NoticesLost, Tx
 from fedishare.store.media import REMOTE
@@ -284,4 +295,6 @@ def _prune(tx: Tx, now: Millis) -> None:
     measures.prune(tx, Millis(now - DAYS_KEPT))
     relations.prune_mutes(tx)
     resets.prune(tx)
+    quotes.recheck(tx)
     archives.expire(tx)
+    push.prune(tx, now)

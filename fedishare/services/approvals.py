@@ -52,7 +52,7 @@ def still_held(tx: Tx, post: Post, named: audience.Named, answered: Post | None)
     waiting = rows.reply(tx, post.id) if post.visibility is Visibility.DIRECT and answered is not None else None
     if waiting is None or waiting[1] is not None or answered is None:
         return named
-    return replace(named, mentions=tuple(m for m in named.mentions if m.actor_id == answered.author_id))
+    return replace(named, mentions=tuple(m for m in post.content.mentions if m.actor_id == answered.author_id))
 
 
 def receive_answer(tx: Tx, site: Site, actor: Actor, said: AnswerReply) -> bool:

@@ -272,8 +272,9 @@ def consider(tx: Tx, quote: Quote, quoted: Post | None, depth: int = 0) -> None:
         if stamp is not None and stamp.state is QuoteState.ACCEPTED and stamp.quoter_id == quote.quoter_id:
             settle(tx, quote, QuoteState.ACCEPTED, quote.approval_iri)
         return
-    if depth < MAX_DEPTH and (quoted is None or quote.approval_iri is not None):
-        check_quote(tx, CheckQuoteJob(quote.post_id, quote.quoted_iri, depth))
+    wanted = quote.quoted_iri if quoted is None else quote.approval_iri
+    if depth < MAX_DEPTH and wanted is not None:
+        check_quote(tx, CheckQuoteJob(quote.post_id, wanted, depth))
 
 
 def receive_edit(tx: Tx, author: Actor, post: Post, remote: RemotePost) -> None:
@@ -281,6 +282,8 @@ def receive_edit(tx: Tx, author: Actor, post: Post, remote: RemotePost) -> None:
     if quotes.set_policy(tx, post.id, remote.interaction_policy):
         tx.notify(PostEdited(post.id))
     before, said = quotes.of_post(tx, post.id), remote.quote
+    if said is None and before is not None and before.state not in (QuoteState.PENDING, QuoteState.ACCEPTED):
+        return  # that it says nothing of a quote any more is how some withdraw one
     if before is not None and (said is None or said.iri != before.quoted_iri):
         forget(tx, post)
         quotes.drop(tx, post.id)

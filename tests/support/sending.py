@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fedishare.activitypub import delivery, inbox, outbox, resolver
+from fedishare.activitypub import delivery, inbox, outbox, quotes_checks, resolver
 from fedishare.jobs import Worker
 from fedishare.model.activities import RemoteActor
 from fedishare.model.actors import Actor, ActorKind, Endpoints, FollowState, Profile
@@ -22,7 +22,7 @@ from tests.support.peer import PeerServer, Person
 
 def worker_of(us: Us) -> Worker:
     """A worker with every kind of job, not started; retries have no jitter."""
-    parts = (outbox, delivery, resolver, inbox)
+    parts = (outbox, delivery, resolver, quotes_checks, inbox)
     handlers = {kind: handler for part in parts for kind, handler in part.handlers(us.federation).items()}
     return Worker(us.database, handlers, clock=us.clock, jitter=lambda: 0.0)
 
