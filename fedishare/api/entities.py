@@ -273,17 +273,6 @@ class RelationshipEntity(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
-class NotificationEntity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A notification."""
-
-    id: str
-    type: str
-    created_at: str
-    group_key: str
-    account: msgspec.Raw
-    status: msgspec.Raw | None = None
-
-
 class ContextEntity(msgspec.Struct, frozen=True):
     """What stands before and after a status in its thread."""
 

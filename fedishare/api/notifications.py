@@ -24,7 +24,7 @@ from fedishare.model.errors import BadInput, NotFound
 from fedishare.model.filters import Context
 from fedishare.model.ids import Id
 from fedishare.services import notifications as service
-from fedishare.store import actors, notifications, timelines
+from fedishare.store import actors, moderation, notifications, timelines
 from fedishare.store.db import Tx
 from fedishare.store.jobs import Job
 from fedishare.store.notifications import GROUPED, Group, Note, Wanted
@@ -33,6 +33,21 @@ from fedishare.store.paging import Page
 MAX_WORDS = 50
 """Types that one request may name."""
 MAX_KEY = 100
+
+
+class ReportEntity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a moderator is told of a report."""
+
+    id: str
+    action_taken: bool
+    action_taken_at: str | None
+    category: str
+    comment: str
+    forwarded: bool
+    created_at: str
+    status_ids: tuple[str, ...]
+    rule_ids: tuple[str, ...]
+    target_account: msgspec.Raw
 
 
 class NotificationEntity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,7 +59,7 @@ class NotificationEntity(msgspec.Struct, frozen=True, kw_only=True, omit_default
     group_key: str
     account: msgspec.Raw
     status: msgspec.Raw | None = None
-    report: msgspec.Raw | None = None
+    report: ReportEntity | None = None
     filtered: bool = False
 
 
@@ -72,7 +87,7 @@ class NotificationGroup(msgspec.Struct, frozen=True, kw_only=True):
     latest_page_notification_at: str
     sample_account_ids: tuple[str, ...]
     status_id: str | msgspec.UnsetType = msgspec.UNSET
-    report: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    report: ReportEntity | msgspec.UnsetType = msgspec.UNSET
 
 
 class GroupedNotifications(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +122,21 @@ def shown(
     ]
 
 
+def reported(tx: Tx, renderer: Renderer, note: Note) -> ReportEntity | None:
+    """The report that a notification is about."""
+    found = moderation.report(tx, note.about_id) if note.about_id is not None else None
+    target = actors.by_id(tx, found.target_id) if found is not None else None
+    if found is None or target is None:
+        return None
+    return ReportEntity(
+        id=str(found.id), action_taken=found.resolved_at is not None,
+        action_taken_at=entities.time_text(found.resolved_at), category=found.category, comment=found.comment,
+        forwarded=found.forwarded, created_at=entities.instant(found.created_at),
+        status_ids=tuple(map(str, found.post_ids)), rule_ids=tuple(map(str, found.rule_ids)),
+        target_account=msgspec.Raw(renderer.account(tx, target)),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Notifications:
     """The handlers."""
@@ -133,6 +163,7 @@ class Notifications:
             NotificationEntity(
                 id=str(note.id), type=note.kind, created_at=entities.instant(note.created_at), group_key=note.key,
                 account=msgspec.Raw(renderer.account(tx, sender)), status=status, filtered=note.filtered,
+                report=reported(tx, renderer, note),
             )
             for note, sender, status in shown(tx, renderer, notes, viewer)
         ]  # fmt: skip
@@ -203,7 +234,8 @@ class Notifications:
         made, people, main, statuses = [], dict[Id, None](), dict[Id, None](), dict[Id, msgspec.Raw]()
         for note, _, status in found:
             group = members.get(keys.get(note.id, ""), Group(1, (note.from_id,), note.id))
-            made.append(_group(note, group, alone=note.id not in keys))
+            report = reported(tx, self.api.renderer, note)
+            made.append(_group(note, group, report, alone=note.id not in keys))
             people |= dict.fromkeys(group.people)
             main |= dict.fromkeys(group.people[:1])
             if status is not None and note.post_id is not None:
@@ -310,13 +342,14 @@ def _alone(key: str) -> Id | None:
     return parse_id(rest) if kind == "ungrouped" else None
 
 
-def _group(note: Note, group: Group, *, alone: bool) -> NotificationGroup:
+def _group(note: Note, group: Group, report: ReportEntity | None, *, alone: bool) -> NotificationGroup:
     return NotificationGroup(
         group_key=f"ungrouped-{note.id}" if alone else note.key, notifications_count=group.number, type=note.kind,
         most_recent_notification_id=note.id, page_min_id=str(group.oldest), page_max_id=str(note.id),
         latest_page_notification_at=entities.instant(note.created_at),
         sample_account_ids=tuple(str(ident) for ident in group.people),
         status_id=str(note.post_id) if note.post_id is not None else msgspec.UNSET,
+        report=report if report is not None else msgspec.UNSET,
     )  # fmt: skip
 
 

@@ -138,6 +138,11 @@ class Things:
     notification: str
     request: str
     media: str
+    filter: str
+    keyword: str
+    filtered: str
+    conversation: str
+    waiting: str
 
 
 async def things(home: House) -> Things:
@@ -150,7 +155,17 @@ async def things(home: House) -> Things:
     await home.cy.do("/api/v1/fedishare/aliases", acct="ben")
     uploaded = await home.cy.client.post("/api/v2/media", files={"file": ("a.gif", _GIF, "image/gif")})
     media = uploaded.json()["id"] if uploaded.status_code in (200, 202) else "1"
-    return Things(private["id"], direct["id"], poll["id"], notification["id"], str(home.ben.id), media)
+    keywords = [{"keyword": SECRET}]
+    kept = await home.cy.do("/api/v2/filters", title=SECRET, context=["home"], keywords_attributes=keywords)
+    filtered = await home.cy.do(f"/api/v2/filters/{kept['id']}/statuses", status_id=private["id"])
+    conversation = (await home.cy.get("/api/v1/conversations"))[0]
+    await home.cy.do("/api/v2/notifications/policy", 200, "PATCH", for_not_following="filter")
+    await home.ben.say(f"@cy {SECRET}", visibility="direct")
+    (waiting,) = await home.cy.get("/api/v1/notifications/requests")
+    return Things(
+        private["id"], direct["id"], poll["id"], notification["id"], str(home.ben.id), media, kept["id"],
+        kept["keywords"][0]["id"], filtered["id"], conversation["id"], waiting["id"],
+    )  # fmt: skip
 
 
 _GIF = (
@@ -169,10 +184,16 @@ async def test_nobody_reaches_what_is_anothers(home: House) -> None:
         "/api/v1/notifications/{id}": (found.notification,),
         "/api/v1/follow_requests/{id}": (found.request,),
         "/api/v1/media/{id}": (found.media,),
+        "/api/v1/filters/{id}": (found.keyword,),
+        "/api/v2/filters/{id}": (found.filter,),
+        "/api/v2/filters/keywords/{id}": (found.keyword,),
+        "/api/v2/filters/statuses/{id}": (found.filtered,),
+        "/api/v1/conversations/{id}": (found.conversation,),
+        "/api/v1/notifications/requests/{id}": (found.waiting,),
         "/api/v1/announcements/{id}": ("1",),
         "/api/v1/fedishare/aliases/{id}": (found.request,),
     }
-    quiet = ("/dismiss",)
+    quiet = ("/notifications/{id}/dismiss",)
     checked = 0
     for route in routes(home, Access.TOKEN):
         if "{id}" not in route.path or route.path.startswith(("/api/v1/accounts/", *ADMIN)):
@@ -197,7 +218,8 @@ async def _full(client: httpx.AsyncClient, route: Route, ident: str) -> httpx.Re
     """A call with a body that would do, so that only whose thing it is can stand against it."""
     body: dict[str, Any] = {}
     if route.method in ("POST", "PUT", "PATCH"):
-        body = {"json": {"status": "mine now", "choices": [0], "description": "mine"}}
+        body = {"json": {"status": "mine now", "choices": [0], "description": "mine", "title": "mine"}}
+        body["json"] |= {"keyword": "mine", "phrase": "mine", "status_id": "1", "context": ["home"]}
         if route.streams:
             body = {"data": {"description": "mine"}}
     return await client.request(route.method, path_of(route, ident), **body)
