@@ -23,7 +23,6 @@ from fedishare.store import (
     posts,
     queue,
     relations,
-    scheduled,
     search,
     tags,
     timelines,
@@ -98,6 +97,11 @@ PUT_CONVERSED = sql(
 PUT_FILTER = sql(
     "test_plan_filter", "INSERT INTO filter (id, owner_id, title, context, action) VALUES (:id, :owner, 'x', 1, 0)"
 )
+PUT_CARD = sql(
+    "test_plan_card",
+    "INSERT INTO card (id, url, url_hash, found, image, fetched_at) VALUES (:id, :url, :id, 1, :url, 0)",
+)
+PUT_POST_CARD = sql("test_plan_post_card", "INSERT INTO post_card (post_id, card_id) VALUES (:id, :id)")
 BIG = {
     "conversation", "conversation_post", "post", "home_entry", "notification", "job", "post_tag", "mention",
     "interaction", "inbound", "follow",
@@ -131,6 +135,8 @@ def fill(tx: Tx) -> None:
     ])  # fmt: skip
     tx.many(PUT_HOME, [{"owner": 1 + n % 4, "post": n} for n in range(1, POSTS + 1)])
     tx.many(PUT_TAG, [{"tag": f"t{n % 50}", "post": n} for n in range(1, POSTS + 1, 3)])
+    tx.many(PUT_CARD, [{"id": n, "url": f"https://c.example/{n}"} for n in range(1, POSTS, 2)])
+    tx.many(PUT_POST_CARD, [{"id": n} for n in range(1, POSTS, 2)])
     tx.many(PUT_MENTION, [{"post": n, "actor": 1 + n % PEOPLE} for n in range(1, POSTS + 1, 2)])
     for number in range(1, POSTS, 4):
         tx.run(PUT_NOTE, id=number, owner=1 + number % 5, source=10 + number % 50, post=number)
@@ -232,7 +238,6 @@ PLANS: list[tuple[Sql, str]] = [
     (queue.EXPIRED, "job_lease"),
     (queue.PUT_OFF, "job_queue"),
     (queue.NEXT, "job_due|job_queue"),
-    (scheduled.PAGE.down, "scheduled_owner|scheduled_day|scheduled"),
     (cards.OF_POSTS, "post_card_pkey|PRIMARY KEY"),
     (cards.NEWEST, "card_url"),
     (cards.SEEN_IMAGE, "card_image"),
