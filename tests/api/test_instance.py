@@ -230,4 +230,6 @@ async def test_numbers_of_strangers_stay_zero_with_a_token_that_ended(home: Hous
 
 
 def _end(tx: Any, ident: Id) -> None:
-    accounts.end_tokens(tx, actors.by_id(tx, ident))
+    actor = actors.by_id(tx, ident)
+    assert actor is not None
+    accounts.end_tokens(tx, actor)
