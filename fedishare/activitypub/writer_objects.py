@@ -178,6 +178,14 @@ def note(
         "likes": _total(names.likes(name, number), post.favourites_count if likes is None else likes),
         "shares": _total(names.shares(name, number), post.boosts_count if shares is None else shares),
     }
+    document.update(_where_given(post, consent, html))
+    return document
+
+
+def _where_given(post: Post, consent: NoteConsent, html: str) -> Document:
+    """What not every post has."""
+    content = post.content
+    document: Document = {}
     if content.title:
         document["name"] = content.title
     if content.summary:
