@@ -117,6 +117,7 @@ async def test_admin_routes_want_the_role_too(home: House) -> None:
 
 async def test_methods_and_scopes_agree(home: House) -> None:
     only_looks = {
+        "POST /api/activitypub/proxy",
         "POST /api/v1/fedishare/audience", "POST /api/v1/admin/canonical_email_blocks/test",
         "POST /api/v1/admin/measures", "POST /api/v1/admin/dimensions", "POST /api/v1/admin/retention",
     }  # fmt: skip
@@ -184,6 +185,7 @@ async def test_nobody_reaches_what_is_anothers(home: House) -> None:
         "/api/v1/notifications/{id}": (found.notification,),
         "/api/v1/follow_requests/{id}": (found.request,),
         "/api/v1/media/{id}": (found.media,),
+        "/api/activitypub/media/{id}": (found.media,),
         "/api/v1/filters/{id}": (found.keyword,),
         "/api/v2/filters/{id}": (found.filter,),
         "/api/v2/filters/keywords/{id}": (found.keyword,),
@@ -248,7 +250,7 @@ async def test_partners_routes_answer_nobody_without_a_signature(home: House) ->
     await home.ana.say(SECRET, reach="partners", visibility="private")
     accept = {"accept": "application/activity+json"}
     signed = {"signature": 'keyId="https://evil.example/k",headers="date",signature="AA=="', "date": "x"}
-    for route in routes(home, Access.PEER):
+    for route in routes(home, Access.PEER, Access.PEER_OR_TOKEN):
         there = route.path.replace("{name}", "ana").replace("{id}", said["id"])
         absent = route.path.replace("{name}", "nobody").replace("{id}", "7")
         for headers in (accept, {**accept, **signed}, {"accept": "text/html"}, {}):
@@ -257,9 +259,39 @@ async def test_partners_routes_answer_nobody_without_a_signature(home: House) ->
             assert answers[0].content == answers[1].content, route.name
             assert _plain(answers[0]) == _plain(answers[1]), route.name
             assert b"shared" not in answers[0].content and SECRET.encode() not in answers[0].content
-        token = await home.ana.client.request(route.method, there, headers=accept)
-        assert token.status_code == 401, "a person's token is no signature"
+        if route.access is Access.PEER:
+            token = await home.ana.client.request(route.method, there, headers=accept)
+            assert token.status_code == 401, "a person's token is no signature"
     assert home.world.internet.sent == [] and home.world.internet.dns_lookups == []
+
+
+async def test_what_partners_and_people_read_is_read_with_a_token_of_its_scope_and_only_ones_own(home: House) -> None:
+    """No token that counts, or one of too small a scope, opens what a signature opens; another's things are missing."""
+    stranger = await home.stranger()
+    found = await things(home)
+    apps = {scope: await home.client("ana", scope) for scope in ("read", "write", "follow", "push", "profile")}
+    checked = 0
+    for route in routes(home, Access.PEER_OR_TOKEN):
+        there = route.path.replace("{name}", "ana").replace("{verb}", "likes").replace("{id}", "7")
+        for authorization in ("Bearer x", "bearer ", f"Bearer {'y' * 600}"):
+            answer = await ask(stranger, route, there, authorization=authorization)
+            assert (answer.status_code, answer.json()) == (401, INVALID), (route.name, authorization)
+        for scope, app in apps.items():
+            answer = await ask(app, route, there)
+            assert (answer.status_code == 403) is not scope_allows(frozenset({scope}), route.scopes), (
+                route.name,
+                scope,
+            )
+        if "/statuses/{id}" in route.path:
+            for ident in (found.private, found.direct, found.poll):
+                path = route.path.replace("{name}", "cy")
+                hidden, missing = [await apps["read"].get(path.replace("{id}", each)) for each in (ident, "7")]
+                assert (hidden.status_code, hidden.content) == (404, missing.content), route.name
+                checked += 1
+        else:
+            shown = await apps["read"].get(there.replace("ana", "cy") + "?page=true")
+            assert SECRET not in shown.text, route.name
+    assert checked > 10
 
 
 def _plain(answer: httpx.Response) -> dict[str, str]:
