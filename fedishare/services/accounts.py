@@ -21,13 +21,16 @@ from fedishare.services import posts as post_services
 from fedishare.services.site import Site, federate
 from fedishare.store import (
     actors,
+    conversations,
     credentials,
+    filters,
     jobs,
     lists,
     markers,
     measures,
     moderation,
     notice_board,
+    notifications,
     partners,
     people,
     posts,
@@ -300,6 +303,9 @@ def erase(tx: Tx, actor: Actor) -> None:
     people.forget(tx, actor.id)
     resets.drop_of(tx, actor.id)
     archives.forget(tx, actor.id)
+    filters.forget(tx, actor.id)
+    conversations.forget(tx, actor.id)
+    notifications.forget(tx, actor.id)
     actors.set_profile(tx, actor.id, actor.kind, Profile())
     actors.set_state(tx, actor.id, ActorState.DELETED)
 

@@ -51,6 +51,7 @@ SET_UNREAD = sql(
     "conversation_set_unread", "UPDATE conversation SET unread = :unread WHERE id = :id AND owner_id = :owner"
 )
 DROP = sql("conversation_drop", "DELETE FROM conversation WHERE id = :id AND owner_id = :owner")
+FORGET = sql("conversations_forget", "DELETE FROM conversation WHERE owner_id = :owner")
 DROP_WITH = sql(
     "conversation_drop_with", "DELETE FROM conversation WHERE owner_id = :owner AND people LIKE :people ESCAPE '!'"
 )
@@ -155,6 +156,11 @@ def drop(tx: Tx, owner: Id, ident: Id) -> bool:
 def drop_with(tx: Tx, owner: Id, person: Id) -> None:
     """Remove a person's conversations with somebody (block)."""
     tx.run(DROP_WITH, owner=owner, people=f"%,{person},%")
+
+
+def forget(tx: Tx, owner: Id) -> None:
+    """Remove all conversations of a person that is gone."""
+    tx.run(FORGET, owner=owner)
 
 
 def posts(tx: Tx, viewer: Id, at: Page) -> list[Id]:

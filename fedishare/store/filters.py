@@ -70,6 +70,7 @@ TOUCH = sql(
        ON CONFLICT (owner_id) DO UPDATE SET rev = excluded.rev""",
 )
 FORGET = sql("filters_forget", "DELETE FROM filter WHERE owner_id = :owner")
+FORGET_REVISION = sql("filter_revision_forget", "DELETE FROM filter_revision WHERE owner_id = :owner")
 
 
 def _whole(tx: Tx, found: list[Row]) -> list[Filter]:
@@ -147,6 +148,7 @@ def delete(tx: Tx, owner: Id, ident: Id) -> bool:
 def forget(tx: Tx, owner: Id) -> None:
     """Remove all filters of a person that is gone."""
     tx.run(FORGET, owner=owner)
+    tx.run(FORGET_REVISION, owner=owner)
 
 
 def put_keyword(tx: Tx, filter_id: Id, phrase: str, *, whole_word: bool) -> Id:

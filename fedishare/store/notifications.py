@@ -27,7 +27,7 @@ SAMPLE = 8
 RECEIVER = sql(
     "notification_receiver",
     """SELECT s.state, s.created_at, y.not_following, y.not_followers, y.new_accounts, y.private_mentions,
-        y.limited_accounts
+        y.limited_accounts, EXISTS (SELECT 1 FROM push_subscription u WHERE u.actor_id = o.id)
        FROM actor o JOIN actor s ON s.id = :source LEFT JOIN notification_policy y ON y.owner_id = o.id
        WHERE o.id = :owner AND o.domain IS NULL AND o.state < 2
         AND NOT EXISTS (SELECT 1 FROM block b WHERE b.actor_id = :owner AND b.target_id = :source)
@@ -87,7 +87,7 @@ _COLUMNS = "n.id, n.kind, n.from_id, n.post_id, n.created_at, n.group_key, n.fil
 
 
 def _wanted(name: str) -> str:
-    """What a notification is shown for; the alias is its row's. A mute hides what came before it, too, until it ends."""
+    """What a notification is shown for; the alias is its row's. A mute also hides what came before it."""
     return f"""EXISTS (SELECT 1 FROM actor ns WHERE ns.id = {name}.from_id AND ns.state < 2)
          AND NOT EXISTS (SELECT 1 FROM block nb WHERE nb.actor_id = :viewer AND nb.target_id = {name}.from_id)
          AND NOT EXISTS (SELECT 1 FROM mute nm WHERE nm.actor_id = :viewer AND nm.target_id = {name}.from_id
@@ -198,6 +198,13 @@ DROP_FILTERED = sql(
     "DELETE FROM notification WHERE owner_id = :owner AND from_id = :source AND filtered = 1",
 )
 
+FORGET = sql("notifications_forget", "DELETE FROM notification WHERE owner_id = :owner")
+FORGET_POLICY = sql("notification_policy_forget", "DELETE FROM notification_policy WHERE owner_id = :owner")
+FORGET_PERMISSIONS = sql(
+    "notification_permissions_forget", "DELETE FROM notification_permission WHERE owner_id = :owner"
+)
+FORGET_REQUESTS = sql("notification_requests_forget", "DELETE FROM notification_request WHERE owner_id = :owner")
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -256,14 +263,15 @@ class Request:
 # Writing
 
 
-def receiver(tx: Tx, owner: Id, source: Id, post: Id | None) -> tuple[Rules, SenderFacts] | None:
-    """What a local person accepts, and the little of the sender that needs no other question; None when they are to
-    hear nothing of it: blocked, muted, a muted thread."""
+def receiver(tx: Tx, owner: Id, source: Id, post: Id | None) -> tuple[Rules, SenderFacts, bool] | None:
+    """What a local person accepts, the little of the sender that needs no other question, and whether an app of theirs
+    wants to be told at once; None when they are to hear nothing of it: blocked, muted, a muted thread."""
     row = tx.one(RECEIVER, owner=owner, source=source, post=post, now=tx.now)
     if row is None:
         return None
-    rules = DEFAULT if row[2] is None else Rules(*map(Verdict, row[2:]))
-    return rules, SenderFacts(row[1], limited=row[0] == ActorState.LIMITED)
+    state, created, *words, pushed = row
+    rules = DEFAULT if words[0] is None else Rules(*map(Verdict, words))
+    return rules, SenderFacts(created, limited=state == ActorState.LIMITED), bool(pushed)
 
 
 def sender(tx: Tx, owner: Id, source: Id, post: Id | None, known: SenderFacts) -> SenderFacts:
@@ -315,6 +323,12 @@ def dismiss(tx: Tx, viewer: Id, ident: Id | None = None) -> None:
         tx.run(CLEAR, viewer=viewer)
     else:
         tx.run(DISMISS, id=ident, viewer=viewer)
+
+
+def forget(tx: Tx, owner: Id) -> None:
+    """Remove what a person that is gone was told, and what they chose to be told."""
+    for query in (FORGET, FORGET_POLICY, FORGET_PERMISSIONS, FORGET_REQUESTS):
+        tx.run(query, owner=owner)
 
 
 # Reading

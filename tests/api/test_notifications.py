@@ -13,10 +13,10 @@ from msgspec import UNSET, UnsetType
 from fedishare.model.actors import Actor, ActorState
 from fedishare.model.ids import Iri, Millis
 from fedishare.model.posts import Poll, PollOption, Post, PostKind, RemotePost, Visibility
-from fedishare.services import interactions, posts
+from fedishare.services import accounts, interactions, posts
 from fedishare.services.site import Site
 from fedishare.store import actors
-from fedishare.store.db import Tx
+from fedishare.store.db import Tx, sql
 from tests.api import mastodon
 from tests.api.mastodon import Address, Count, Entity, Moment, Number
 from tests.api.test_entities import as_documented
@@ -279,6 +279,37 @@ async def test_limited_accounts_wait_and_suspended_ones_are_gone(home: House) ->
     assert await ana.notifications() == [] and len(await ana.get(f"{ONE}/requests")) == 1
     await home.org.write(actors.set_state, zoe.id, ActorState.SUSPENDED)
     assert await ana.get(f"{ONE}/requests") == [] == await ana.get(ONE, include_filtered="true")
+
+
+LEFT = sql(
+    "test_left_of_account",
+    """SELECT (SELECT count(*) FROM notification WHERE owner_id = :owner),
+        (SELECT count(*) FROM notification_policy WHERE owner_id = :owner),
+        (SELECT count(*) FROM notification_permission WHERE owner_id = :owner),
+        (SELECT count(*) FROM notification_request WHERE owner_id = :owner),
+        (SELECT count(*) FROM filter WHERE owner_id = :owner), (SELECT count(*) FROM filter_keyword),
+        (SELECT count(*) FROM filter_revision WHERE owner_id = :owner),
+        (SELECT count(*) FROM conversation WHERE owner_id = :owner),
+        (SELECT count(*) FROM conversation_post WHERE owner_id = :owner)""",
+)
+
+
+async def test_nothing_of_it_is_left_of_a_deleted_account(both: House) -> None:
+    ana, zoe = both.ana, await both.guest("zoe")
+    keywords = [{"keyword": "x"}]
+    await ana.do("/api/v2/filters", title="x", context=["home"], keywords_attributes=keywords)
+    await both.ben.say("@ana hello", visibility="direct")
+    await ana.do(f"{MANY}/policy", 200, "PATCH", for_not_following="filter")
+    for text in ("one", "two"):
+        await both.said(zoe, text, to=[ana.iri])
+        asked = await ana.get(f"{ONE}/requests")
+        if text == "one":
+            await ana.do(f"{ONE}/requests/{asked[0]['id']}/accept")
+    await both.said(await both.guest("eve"), "three", to=[ana.iri])
+    assert all((await both.org.all(LEFT, owner=ana.id))[0])
+    await both.org.write(accounts.delete, await both.org.by_handle("ana"), "test")
+    assert not any((await both.org.all(LEFT, owner=ana.id))[0])
+    assert await both.ben.get("/api/v1/conversations") != [], "what others have of it stays theirs"
 
 
 async def test_threads_people_and_domains_that_are_muted_stay_quiet(home: House) -> None:
