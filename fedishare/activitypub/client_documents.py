@@ -205,19 +205,15 @@ class ClientDocuments:
         _, post = await self._database.read(lambda tx: self._reader(tx, call).own_post(name, ident))
         return answer(writer.collection(self._names.shares(name, ident), total=post.boosts_count))
 
-    async def sent(self, call: Call) -> Answer:
+    async def sent(self, call: Call, verb: str = "") -> Answer:
         """An activity of one's own, by its id."""
-        name, verb, number = call.params["name"], call.params["verb"], call.params["id"]
+        name, verb, number = call.params["name"], verb or call.params["verb"], call.params["id"]
         iri = f"{self._names.actor(name)}/{verb}/{number}"
         if verb not in VERBS:
             raise NotFound(MISSING)
-        # A vote is the Note in an activity whose id is one word longer.
-        iris = (iri, f"{iri}/activity") if verb == "votes" else (iri,)
-
-        def read(tx: Tx) -> str | None:
-            return next((found for each in iris if (found := activities.own(tx, each, call.me.id))), None)
-
-        body = await self._database.read(read)
+        # A vote is the Note of an activity whose id is one word longer.
+        iri += "/activity" if verb == "votes" else ""
+        body = await self._database.read(activities.own, iri, call.me.id)
         if body is None:
             raise NotFound(MISSING)
         kind = answer({})

@@ -224,6 +224,8 @@ class Documents:
             raise NotFound("Record not found")
         name = call.params.get("name", "")
         iri = f"{self._names.origin}/users/{name}/{verb}/{number}" if name else f"{self._names.origin}/{verb}/{number}"
+        # A vote is the Note of an activity whose id is one word longer.
+        iri += "/activity" if verb == "votes" else ""
         body = await self._database.read(activities.sent_to, iri, call.partner_reader.host)
         if body is None:
             raise NotFound("Record not found")

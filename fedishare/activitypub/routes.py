@@ -77,6 +77,11 @@ def _shared_routes(partners: Documents, people: ClientDocuments) -> list[Route]:
         f"{at}/statuses/{{id}}/likes": (partners.likes, people.likes, posts),
         f"{at}/statuses/{{id}}/shares": (partners.shares, people.shares, posts),
         f"{at}/{{verb}}/{{id}}": (partners.sent, people.sent, posts),
+        f"{at}/votes/{{id}}/activity": (
+            partial(partners.sent, verb="votes"),
+            partial(people.sent, verb="votes"),
+            posts,
+        ),
     }
     return [
         Route(

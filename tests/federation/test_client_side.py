@@ -227,7 +227,8 @@ async def test_questions_votes_and_pins(side: Side) -> None:
     await side.settle()
     poll = await ana.read(iri)
     assert [each["replies"]["totalItems"] for each in poll["anyOf"]] == [2, 1] and poll["votersCount"] == 2
-    assert (await ben.read(voted.removesuffix("/activity")))["object"]["name"] == "tea", "the first of the two"
+    assert (await ben.read(voted))["object"]["name"] == "tea", "the first of the two"
+    assert (await ana.person.fetch(voted)).json["id"] == voted, "whom it was sent to may read it"
     for name in ("tea", "coffee"):
         await amy.refused(422, {"type": "Note", "name": name, "inReplyTo": iri})
     await ana.refused(422, {"type": "Note", "name": "tea", "inReplyTo": iri})
