@@ -75,8 +75,9 @@ async def socket(live: Live, token: str, **query: str) -> AsyncIterator[Any]:
 
 async def heard(connection: Any) -> tuple[list[str], str, Any]:
     message = json.loads(await asyncio.wait_for(connection.recv(), SOON))
-    payload = message["payload"]
-    return message["stream"], message["event"], payload if message["event"] == "delete" else json.loads(payload)
+    payload = message.get("payload")
+    plainly = payload is None or message["event"] == "delete"
+    return message["stream"], message["event"], payload if plainly else json.loads(payload)
 
 
 async def test_home_notifications_edits_and_deletes_arrive(live: Live) -> None:
@@ -243,3 +244,67 @@ async def test_posts_with_a_followed_tag_are_heard_at_home(live: Live) -> None:
         said = await ben.say("look #xray")
         _, kind, payload = await heard(home)
         assert (kind, payload["id"]) == ("update", said["id"])
+
+
+async def test_filters_hide_on_the_streams_that_they_are_for(live: Live) -> None:
+    ana, ben = await live.org.person("ana"), await live.org.person("ben")
+    await ben.follow("ana")
+    keywords = [{"keyword": "cat"}]
+    async with (
+        socket(live, token_of(ben), stream="user") as both,
+        socket(live, token_of(ben), stream="public") as public,
+    ):
+        await both.send(json.dumps({"type": "subscribe", "stream": "public:local"}))
+        await both.send(json.dumps({"type": "subscribe", "stream": "nonsense"}))
+        assert "error" in json.loads(await asyncio.wait_for(both.recv(), SOON)), "what was asked before is done"
+        kept = await ben.do(
+            "/api/v2/filters", title="x", context=["home"], filter_action="hide", keywords_attributes=keywords
+        )
+        assert await heard(both) == (["user"], "filters_changed", None)
+        said = await ana.say("a cat")
+        stream, kind, payload = await heard(both)
+        assert (stream, kind, payload["id"]) == (["public:local"], "update", said["id"])
+        assert payload["filtered"][0]["keyword_matches"] == ["cat"] and (await heard(public))[2]["id"] == said["id"]
+        await ben.do(f"/api/v2/filters/{kept['id']}", 200, "PUT", context=["home", "public", "notifications"])
+        assert (await heard(both))[1] == "filters_changed"
+        await ana.say("@ben another cat")
+        await ana.say("a dog")
+        streams = [await heard(both) for _ in range(2)]
+        assert sorted(stream[0] for stream, _, _ in streams) == ["public:local", "user"], (
+            "one for each, without the cat"
+        )
+        assert (
+            {payload["content"] for _, _, payload in streams}
+            == {"<p>a dog</p>"}
+            == {(await heard(public))[2]["content"]}
+        )
+
+
+async def test_conversations_and_merged_requests_are_heard_by_those_in_them(live: Live) -> None:
+    ana, ben, cy = [await live.org.person(name) for name in ("ana", "ben", "cy")]
+    await ben.do("/api/v2/notifications/policy", 200, "PATCH", for_not_following="filter")
+    async with (
+        socket(live, token_of(ben), stream="user:notification") as told,
+        socket(live, token_of(ben), stream="direct") as direct,
+        socket(live, token_of(cy), stream="direct") as other,
+    ):
+        said = await ana.say("@ben psst", visibility="direct")
+        (asked,) = await ben.get("/api/v1/notifications/requests")
+        await ben.do(f"/api/v1/notifications/requests/{asked['id']}/accept")
+        assert await heard(told) == (["user:notification"], "notifications_merged", None), "and nothing before that"
+        stream, kind, payload = await heard(direct)
+        assert (stream, kind, payload["last_status"]["id"]) == (["direct"], "conversation", said["id"])
+        assert payload["unread"] is True and [a["acct"] for a in payload["accounts"]] == ["ana"]
+        again = await ana.say("@ben @cy both", visibility="direct")
+        assert (await heard(other))[2]["last_status"]["id"] == again["id"], "what cy is not in was not heard there"
+        assert (await heard(direct))[2]["last_status"]["id"] == again["id"]
+        assert (await heard(told))[1] == "notification"
+    headers = dict(ben.client.headers)
+    async with httpx.AsyncClient() as client, asyncio.timeout(SOON):
+        asking = client.stream("GET", f"http://{live.address}/api/v1/streaming/direct", headers=headers)
+        async with asking as answer:
+            lines = answer.aiter_lines()
+            assert await anext(lines) == ":)"
+            await ben.do(f"/api/v1/conversations/{payload['id']}/read")
+            assert [await anext(lines), await anext(lines)] == ["", "event: conversation"]
+            assert json.loads((await anext(lines)).removeprefix("data: "))["unread"] is False
