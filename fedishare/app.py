@@ -16,9 +16,10 @@ from fedishare.activitypub import delivery, inbox, outbox, peers, quotes_checks,
 from fedishare.activitypub import routes as activitypub_routes
 from fedishare.activitypub.federation import Federation
 from fedishare.activitypub.keyring import Keyring, new_keys
-from fedishare.api import archives, leaving
+from fedishare.api import archives, imports, leaving
 from fedishare.api import media as media_api
 from fedishare.api import notifications as notifications_api
+from fedishare.api import push as push_api
 from fedishare.api import routes as api_routes
 from fedishare.api import scheduled as scheduled_api
 from fedishare.api.door import Door
@@ -177,9 +178,9 @@ def _worker(federation: Federation, api: Api) -> Worker:
     """What each kind of job is done by."""
     parts = (outbox, delivery, resolver, quotes_checks, inbox)
     handlers = {kind: handler for part in parts for kind, handler in part.handlers(federation).items()}
-    handlers |= notifications_api.handlers(api)
+    handlers |= notifications_api.handlers(api) | push_api.handlers(api)
     handlers |= media_api.handlers(api) | scheduled_api.handlers(api) | cards.handlers(federation.instance)
-    handlers |= leaving.handlers(api) | archives.handlers(api)
+    handlers |= leaving.handlers(api) | archives.handlers(api) | imports.handlers(api)
     return Worker(federation.instance.database, handlers, clock=federation.instance.clock)
 
 

@@ -28,6 +28,7 @@ from fedishare.services import archives, cards, media, quotes, search
 from fedishare.store import (
     activities,
     doors,
+    imports,
     jobs,
     measures,
     moderation,
@@ -297,4 +298,5 @@ def _prune(tx: Tx, now: Millis) -> None:
     resets.prune(tx)
     quotes.recheck(tx)
     archives.expire(tx)
+    imports.prune(tx, id_at(Millis(now - INBOUND_KEPT)))
     push.prune(tx, now)

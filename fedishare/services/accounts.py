@@ -24,6 +24,7 @@ from fedishare.store import (
     conversations,
     credentials,
     filters,
+    imports,
     jobs,
     lists,
     markers,
@@ -303,6 +304,7 @@ def erase(tx: Tx, actor: Actor) -> None:
     people.forget(tx, actor.id)
     resets.drop_of(tx, actor.id)
     archives.forget(tx, actor.id)
+    imports.drop_of(tx, actor.id)
     filters.forget(tx, actor.id)
     conversations.forget(tx, actor.id)
     notifications.forget(tx, actor.id)

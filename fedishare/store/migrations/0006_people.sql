@@ -54,3 +54,15 @@ CREATE TABLE archive (
 );
 CREATE INDEX archive_actor ON archive (actor_id, id);
 CREATE INDEX archive_end ON archive (expires_at) WHERE expires_at IS NOT NULL;
+
+-- Tables that somebody brought along from elsewhere; what is in them waits as jobs.
+CREATE TABLE import (
+    id {id},
+    actor_id {int} NOT NULL REFERENCES actor (id),
+    kind {text} NOT NULL,
+    total {int} NOT NULL,
+    done {int} NOT NULL DEFAULT 0,
+    failed {int} NOT NULL DEFAULT 0,
+    created_at {int} NOT NULL
+);
+CREATE INDEX import_actor ON import (actor_id, id);
