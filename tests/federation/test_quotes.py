@@ -115,7 +115,8 @@ async def test_a_post_that_did_not_come_along_is_read_before_the_answer(
 ) -> None:
     ana, ben, eve = await us.person(), await met(us, peer), await met(us, peer, "eve")
     first, other = await us.post(ana, "1", quote_rule=ANYBODY), await us.post(ana, "2", quote_rule=ANYBODY)
-    notes = [peer.note(ben, "a", quote=first.iri), peer.note(ben, "b", quote=other.iri), peer.note(eve, "c")]
+    notes = [peer.note(ben, "a", quote=first.iri), peer.note(ben, "b", quote=other.iri)]
+    notes.append(peer.note(eve, "c", quote=first.iri))
     missing = peer.url("/notes/none")
     for instrument in (notes[0]["id"], notes[1]["id"], notes[2]["id"], missing):
         await took(peer, ben, request(peer, ben, first.iri, instrument))
@@ -136,7 +137,7 @@ async def test_the_policy_answers(us: Us, peer: PeerServer, third: PeerServer, w
     for each in asked:
         await took(peer, ben, each)
     await worker.idle()
-    assert [r["object"]["object"] for r in answers(peer, "Reject")] == [some.iri, nobody.iri]
+    assert {r["object"]["object"] for r in answers(peer, "Reject")} == {some.iri, nobody.iri}
     assert not answers(peer, "Accept")
     await us.write(relations.receive_follow, await us.actor(ben.id), ana, peer.new_id("follows"))
     await took(peer, ben, request(peer, ben, some.iri, peer.note(ben, "q", quote=some.iri)))
@@ -279,6 +280,11 @@ async def test_a_stamp_that_is_taken_back_ends_the_quote_for_good(us: Us, peer: 
     await us.write(quotes.recheck)
     await us.settle()
     assert await state(us, note["id"]) is QuoteState.REVOKED
+    # One that was taken back before the quote came counts for nothing.
+    late = peer.note(ben, "late", quote=quoted["id"])
+    old = stamp(third, cy, late["id"], quoted["id"])
+    await took(third, cy, third.activity("Delete", cy, old))
+    assert await arrives(us, peer, ben, late, old) is QuoteState.REJECTED
     # So do the quoted author's block, and the end of the quoted post.
     second = peer.note(ben, "two", quote=quoted["id"])
     assert await arrives(us, peer, ben, second, stamp(third, cy, second["id"], quoted["id"])) is QuoteState.ACCEPTED
@@ -366,6 +372,9 @@ async def test_a_quote_counts_only_after_accept_with_result(us: Us, peer: PeerSe
     assert await answer(eve, "Accept", result=good) is QuoteState.PENDING  # somebody else's word
     assert await answer(ben, "Accept") is QuoteState.PENDING  # without a stamp
     assert await answer(ben, "Accept", result="https://third.example/stamps/1") is QuoteState.PENDING
+    early = peer.new_id("stamps")
+    await took(peer, ben, peer.activity("Delete", ben, early))
+    assert await answer(ben, "Accept", result=early) is QuoteState.PENDING  # it was taken back before it came
     assert await answer(ben, "Accept", result=good) is QuoteState.ACCEPTED
     (update,) = answers(peer, "Update")
     assert update["object"]["quoteAuthorization"] == good
