@@ -27,7 +27,7 @@ from fedishare.activitypub.client_wishes import (
     Words,
 )
 from fedishare.activitypub.writer import Document
-from fedishare.model.actors import Actor
+from fedishare.model.actors import Actor, ActorState
 from fedishare.model.errors import BadInput, PolicyRefusal
 from fedishare.model.ids import Iri, Millis
 from fedishare.model.outgoing import (
@@ -144,7 +144,8 @@ def edit(doing: Doing, wish: Edit) -> Made:
     post = own_post(doing, wish.object)
     _same_place(post, wish)
     named = people_of(doing, wish.addressed.people)
-    known = [mention.actor_id for mention in post.content.mentions if not mention.silent]
+    before = actors.by_ids(tx, (mention.actor_id for mention in post.content.mentions if not mention.silent))
+    known = [ident for ident, actor in before.items() if actor.state < ActorState.SUSPENDED]
     known += [actor.id for actor in named.values() if actor.id not in known]
     content = post.content
     new_text = not words.given.isdisjoint(("content", "contentMap", "source"))

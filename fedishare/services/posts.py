@@ -199,7 +199,8 @@ def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft, *, whole: b
     named = audience.named_people(tx, site, draft.text, post.reach)
     named = audience.with_addressed(tx, named, draft, post.reach)
     labels = audience.Labels(post.visibility, post.reach)
-    named = audience.with_answered(tx, named, labels, answered)
+    if draft.addressed is None or labels.visibility <= Visibility.UNLISTED:
+        named = audience.with_answered(tx, named, labels, answered)
     draft, quoted = quotes.edited(tx, author, post, draft)
     named = audience.with_quoted(tx, named, labels, author, quoted)
     named = approvals.still_held(tx, post, named, answered)

@@ -90,6 +90,13 @@ async def test_only_those_who_are_addressed_get_it(side: Side) -> None:
     # Whoever is only named in the text is not meant.
     quiet = await ana.note("@amy is not asked", [side.followers])
     assert (await ana.read(quiet))["tag"] == [] and len(await amy.person.notifications()) == 1
+    # An answer goes to whom it says, which is not always whom it answers; an edit adds nobody.
+    asked = await ben.note("and?", [ana.person.iri])
+    await side.settle()
+    aside = await ana.note("between us, amy", [amy.person.iri], inReplyTo=asked)
+    await ana.does("Update", {"id": aside, "content": "between us two, amy and @ben@lab.example"})
+    await side.settle()
+    assert await ben.person.status(aside) is None and (await ana.read(aside))["to"] == [amy.person.iri]
     stays = await ana.note("to nobody", [])
     assert (await ana.read(stays))["to"] == [] and await amy.person.status(stays) is None
 
