@@ -68,6 +68,7 @@ async def test_statuses_that_several_people_like_are_trends(both: House) -> None
     quiet = await ana.say("liked by one")
     for person in (ben, cy):
         await person.do(f"/api/v1/statuses/{first['id']}/favourite")
+        await person.do(f"/api/v1/statuses/{first['id']}/reblog")
     await ben.do(f"/api/v1/statuses/{quiet['id']}/favourite")
     assert [plain(each) for each in await cy.get("/api/v1/trends/statuses")] == ["old and liked"]
     both.world.clock.forward(2 * DAY)
