@@ -34,6 +34,7 @@ from fedishare.model.ids import Id, Iri
 from fedishare.model.names import VERBS, Names
 from fedishare.model.posts import Post
 from fedishare.policy.audience import Seer
+from fedishare.services import quotes
 from fedishare.store import activities, actors, interactions, notifications, posts, reached, relations, tags, timelines
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
@@ -77,7 +78,9 @@ class _Reader:
     def note(self, post: Post, author: Actor) -> Document:
         """A post; of a partner's, what we know of it."""
         to, cc = addressing_of(post, author, post.content.mentions, public_addressing=True)
-        document = writer.note(post if post.local else self._through_us(post), author, names=self.names, to=to, cc=cc)
+        consent = quotes.note_consent_for(self.tx, post, self.viewer)
+        shown = post if post.local else self._through_us(post)
+        document = writer.note(shown, author, names=self.names, to=to, cc=cc, consent=consent)
         if not post.local:
             for name in ("replies", "likes", "shares"):
                 del document[name]  # these are at its origin

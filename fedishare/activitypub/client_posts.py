@@ -45,7 +45,7 @@ from fedishare.model.posts import (
     Visibility,
 )
 from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
-from fedishare.services import audience, interactions, profiles
+from fedishare.services import audience, interactions, profiles, quotes
 from fedishare.services import posts as post_services
 from fedishare.services.preferences import with_preferences
 from fedishare.store import actors
@@ -56,7 +56,8 @@ from fedishare.store import actors
 def _note(doing: Doing, post: Post) -> Document:
     """A post as its author reads it: with everybody whom it names, and nobody whom it does not."""
     to, cc = addressing_of(post, doing.me, post.content.mentions, public_addressing=True)
-    return writer.note(post, doing.me, names=doing.names, to=to, cc=cc)
+    consent = quotes.note_consent_for(doing.tx, post, doing.me.id)
+    return writer.note(post, doing.me, names=doing.names, to=to, cc=cc, consent=consent)
 
 
 def publish(doing: Doing, wish: Publish) -> Made:

@@ -25,6 +25,7 @@ from fedishare.media.files import Folder
 from fedishare.model.actors import Actor, ActorKey
 from fedishare.model.ids import Id
 from fedishare.model.names import Names
+from fedishare.services import quotes
 from fedishare.store import actors, archives, people, posts, relations
 from fedishare.store import media as media_store
 from fedishare.store.db import Database, Row, Tx
@@ -100,7 +101,8 @@ class ArchiveFile:
             post = known[ident]
             to, cc = addressing_of(post, self.actor, post.content.mentions, public_addressing=True)
             if post.boost_of_id is None:
-                made = writer.create(writer.note(post, self.actor, names=self.names, to=to, cc=cc))
+                consent = quotes.note_consent_for(tx, post, self.actor.id)
+                made = writer.create(writer.note(post, self.actor, names=self.names, to=to, cc=cc, consent=consent))
             else:
                 iri = boosted[post.boost_of_id].iri
                 made = writer.announce(post.iri, self.actor.iri, iri, published=post.published, to=to, cc=cc)

@@ -376,6 +376,15 @@ def note_consent(tx: Tx, post: Post) -> NoteConsent:
     return NoteConsent(found.quoted_iri, quoted.url if quoted else found.quoted_iri, approval, reply_approval)
 
 
+def note_consent_for(tx: Tx, post: Post, viewer: Id) -> NoteConsent:
+    """The same for somebody here who reads the document: what they may not see is not named to them."""
+    found = note_consent(tx, post)
+    quoted = posts.by_iri(tx, found.quoted_iri) if found.quoted_iri is not None else None
+    if quoted is None or posts.visible(tx, quoted.id, viewer) is not None:
+        return found
+    return NoteConsent(reply_approval=found.reply_approval)
+
+
 def recheck(tx: Tx, limit: int = 50) -> int:
     """Have partners' authorizations read again that nobody has looked at for long. Returns how many."""
     found = quotes.stale(tx, Millis(tx.now - RECHECK), limit)
