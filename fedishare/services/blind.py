@@ -22,6 +22,7 @@ def hand_to(tx: Tx, author: Id, iri: Iri, addressee: Iri) -> bool:
         return False
     if person.id in posts.mentioned_ids(tx, post.id):
         return False
+    # spec: R42 — used for delivery, and in no document
     posts.put_blind(tx, post.id, [person.id])
     notifications.name_people(tx, post, [person.id], new=False)
     return True

@@ -64,6 +64,7 @@ async def test_a_note_is_published_and_delivered(side: Side) -> None:
     await ana.refused(404, {"type": "Delete", "object": second})
 
 
+@pytest.mark.spec("R42")
 async def test_only_those_who_are_addressed_get_it(side: Side) -> None:
     """Addressing decides, not the text; bto and bcc are used, and nobody is told of them."""
     ana, amy, ben = side.ana, side.amy, side.ben
