@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from fedishare.api.entities import time_text
-from fedishare.model.filters import Context, Filter, FilterAction
+from fedishare.model.filters import Filter, FilterAction
 from fedishare.model.ids import Id, Millis
 from fedishare.model.posts import Content
 from fedishare.store import filters, posts
@@ -54,12 +54,14 @@ class Fitting(NamedTuple):
     """What a status gets: its results as JSON, and where it is hidden."""
 
     results: bytes
-    hidden: Context
+    hidden: int
+    """The bits of `fedishare.model.filters.Context`."""
 
 
 class _Fit(NamedTuple):
-    found: Filter
     result: bytes
+    hidden: int
+    expires_at: Millis | None
 
 
 _Version = tuple[Id, int]
@@ -120,7 +122,9 @@ class _Viewer:
                 keyword_matches=tuple(words[place]) if place in words else None,
                 status_matches=(str(ident),) if place in listed else None,
             )
-            made.append(_Fit(self.filters[place], _encode(result)))
+            one = self.filters[place]
+            hidden = int(one.context) if one.action is FilterAction.HIDE else 0
+            made.append(_Fit(_encode(result), hidden, one.expires_at))
         return tuple(made)
 
 
@@ -145,11 +149,12 @@ class Filtering:
         self._fill(tx, known, shown)
         found = {}
         for entry in shown:
-            fits = [fit for fit in known.fits.get((entry.post_id, entry.post_rev), ()) if _counts(fit.found, tx.now)]
+            kept = known.fits.get((entry.post_id, entry.post_rev), ())
+            fits = [fit for fit in kept if fit.expires_at is None or fit.expires_at > tx.now]
             if fits:
-                hidden = Context.NOWHERE
+                hidden = 0
                 for fit in fits:
-                    hidden |= fit.found.context if fit.found.action is FilterAction.HIDE else Context.NOWHERE
+                    hidden |= fit.hidden
                 found[entry.post_id] = Fitting(b"[" + b",".join(fit.result for fit in fits) + b"]", hidden)
         return found
 
@@ -170,10 +175,6 @@ class Filtering:
             _put(self._texts, (post.id, post.rev), text, MAX_TEXTS)
         for version, text in texts.items():
             _put(known.fits, version, known.fit(version[0], text), MAX_FITS)
-
-
-def _counts(found: Filter, now: Millis) -> bool:
-    return found.expires_at is None or found.expires_at > now
 
 
 def _put(kept: OrderedDict[_K, _V], key: _K, value: _V, most: int) -> None:

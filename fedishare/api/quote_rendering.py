@@ -38,6 +38,7 @@ def rule_bits(post: Post) -> int:
     return bits | OWN_ONLY if post.visibility is Visibility.PRIVATE else bits
 
 
+@lru_cache(maxsize=1024)
 def needs_relation(bits: int) -> bool:
     """Whether the answer to somebody depends on who follows whom."""
     rule = rule_of(max(bits, 0), Interaction.QUOTE)

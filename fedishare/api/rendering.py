@@ -183,7 +183,7 @@ class Renderer:
         result = []
         for entry in entries:
             fragment = fragments.get(entry.post_id)
-            if fragment is None or marks.hidden(entry) & context:
+            if fragment is None or (fitting and marks.hidden(entry) & context):
                 continue
             if entry.boost_of_id is None:
                 result.append((entry.post_id, _one(tx, entry, fragment, marks, links)))
@@ -336,10 +336,10 @@ class _Marks:
     """Which filters fit."""
     beside: quote_rendering.Beside = quote_rendering.NOTHING
 
-    def hidden(self, entry: Entry) -> Context:
-        """Where filters hide a post, or what it boosts."""
+    def hidden(self, entry: Entry) -> int:
+        """Where filters hide a post, or what it boosts: the bits of `Context`."""
         found = self.fitting.get(entry.boost_of_id or entry.post_id)
-        return found.hidden if found is not None else Context.NOWHERE
+        return found.hidden if found is not None else 0
 
     def of(self, ident: Id, *, own: bool) -> bytes:
         done = self.kinds.get(ident)
