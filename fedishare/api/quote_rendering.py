@@ -52,6 +52,11 @@ def _approval(bits: int, said: str) -> bytes:
     return b',"quote_approval":' + _encode(shown)
 
 
+@lru_cache(maxsize=1024)
+def _consent(bits: int, follows: bool, followed: bool) -> str:
+    return rule_of(bits, Interaction.QUOTE).consent(follows=follows, followed=followed).value
+
+
 def _words(groups: Group) -> list[str]:
     found = [word for group, word in _WORDS.items() if groups & group]
     return [*found, "unsupported_policy"] if groups & Group.OTHERS else found
@@ -85,8 +90,7 @@ class Beside:
             return Consent.AUTOMATIC.value
         if bits & OWN_ONLY:
             return Consent.DENIED.value
-        rule = rule_of(bits, Interaction.QUOTE)
-        return rule.consent(follows=author in self.followed, followed=author in self.followers).value
+        return _consent(bits, author in self.followed, author in self.followers)
 
 
 NOTHING = Beside()
