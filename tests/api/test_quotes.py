@@ -228,6 +228,9 @@ async def test_a_partners_author_is_asked_so_the_quote_must_reach_them(home: Hou
     first = await home.said(guest, "from the lab")
     await quote(home.ana, first, expected=404)  # it states no policy: nobody may quote it
     await home.org.write(set_policy, first.id, TO_ANYBODY)
+    few = await home.said(guest, "for few", visibility=Visibility.PRIVATE, to=[home.ana.iri])
+    await home.org.write(set_policy, few.id, TO_ANYBODY)
+    await quote(home.ana, few, expected=404)  # its followers alone may read it, so its author alone may quote it
     made = await quote(home.ana, first)
     assert (made["quote"], made["reach"]) == ({"state": "pending", "quoted_status": None}, ["lab.example"])
     refused = await quote(home.ana, first, expected=422, local_only=True)
