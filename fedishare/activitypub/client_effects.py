@@ -63,9 +63,11 @@ def perform(tx: Tx, context: Context, viewer: Id, wish: Wish) -> Made:
         raise NotAllowed("This action is not allowed")
     made = _EFFECTS[type(wish)](Doing(tx, context, me, tx.new_id()), wish)
     if not isinstance(wish, Publish | Share) and activities.own(tx, made.iri, me.id) is None:
-        # So that its id can be read by the person whose it is, also when it stays here.
-        facts = encode(DocumentFacts(str(made.document["type"]))).decode()
-        activities.put_document(tx, made.iri, me.id, None, encode(made.document).decode(), facts)
+        # So that its id can be read by the person whose it is, also when it stays here. What a post said is not in it:
+        # that goes with the post.
+        kept = made.document | {"object": wish.object} if isinstance(wish, Edit) else made.document
+        facts = encode(DocumentFacts(str(kept["type"]))).decode()
+        activities.put_document(tx, made.iri, me.id, None, encode(kept).decode(), facts)
     return made
 
 
