@@ -117,7 +117,7 @@ async def test_admin_routes_want_the_role_too(home: House) -> None:
 
 async def test_methods_and_scopes_agree(home: House) -> None:
     only_looks = {
-        "POST /api/activitypub/proxy",
+        "POST /api/activitypub/proxy", "POST /api/v1/statuses/{id}/translate",
         "POST /api/v1/fedishare/audience", "POST /api/v1/admin/canonical_email_blocks/test",
         "POST /api/v1/admin/measures", "POST /api/v1/admin/dimensions", "POST /api/v1/admin/retention",
     }  # fmt: skip
@@ -144,6 +144,7 @@ class Things:
     filtered: str
     conversation: str
     waiting: str
+    scheduled: str
 
 
 async def things(home: House) -> Things:
@@ -163,9 +164,11 @@ async def things(home: House) -> Things:
     await home.cy.do("/api/v2/notifications/policy", 200, "PATCH", for_not_following="filter")
     await home.ben.say(f"@cy {SECRET}", visibility="direct")
     (waiting,) = await home.cy.get("/api/v1/notifications/requests")
+    scheduled = await home.cy.say(SECRET, scheduled_at="2099-01-01T00:00:00Z")
     return Things(
         private["id"], direct["id"], poll["id"], notification["id"], str(home.ben.id), media, kept["id"],
         kept["keywords"][0]["id"], filtered["id"], conversation["id"], waiting["id"],
+        scheduled["id"],
     )  # fmt: skip
 
 
@@ -193,6 +196,7 @@ async def test_nobody_reaches_what_is_anothers(home: House) -> None:
         "/api/v1/conversations/{id}": (found.conversation,),
         "/api/v1/notifications/requests/{id}": (found.waiting,),
         "/api/v1/announcements/{id}": ("1",),
+        "/api/v1/scheduled_statuses/{id}": (found.scheduled,),
         "/api/v1/fedishare/aliases/{id}": (found.request,),
     }
     quiet = ("/notifications/{id}/dismiss",)
