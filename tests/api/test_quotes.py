@@ -173,6 +173,8 @@ async def test_consent_is_taken_back_and_does_not_come_again(home: House) -> Non
     path = f"/api/v1/statuses/{first['id']}/quotes/{{}}/revoke"
     await home.cy.do(path.format(made["id"]), 404)  # not hers to take back
     await home.ana.do(path.format(first["id"]), 404)
+    another = await home.ana.say("another")
+    await home.ana.do(f"/api/v1/statuses/{another['id']}/quotes/{made['id']}/revoke", 404)  # it quotes the first
     gone = await home.ana.do(path.format(made["id"]))
     assert (gone["id"], gone["quote"]) == (made["id"], {"state": "revoked", "quoted_status": None})
     assert "quote-inline" not in gone["content"]

@@ -456,7 +456,7 @@ async def test_an_answer_that_needs_approval_waits_for_it(us: Us, peer: PeerServ
         "instrument": made.iri,
     }
     await took(peer, cy, peer.activity("Accept", cy, asked, result=approval))
-    await took(peer, ben, peer.activity("Reject", ben, asked))
+    await took(peer, ben, peer.activity("Reject", ben, asked, result=approval))
     assert not await seen_by_amy()
     await took(peer, ben, peer.activity("Accept", ben, asked, result=approval))
     await worker.idle()
