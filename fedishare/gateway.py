@@ -38,6 +38,7 @@ __all__ = [
 Sign = Callable[[str, str, bytes | None], Awaitable[Mapping[str, str]] | Mapping[str, str]]
 """(method, url as sent, body) to the headers that carry the signature. Asked again at each hop."""
 
+_POSTED = frozenset({Purpose.DELIVERY, Purpose.PUSH})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -91,7 +92,7 @@ class Gateway:
 
         Raises `FetchFailed` (no answer, or one that is too large, malformed or leads elsewhere) and `PolicyRefusal`.
         """
-        target = self._judge(permit, url, delivery=False)
+        target = self._judge(permit, url, posted=False)
         limits = replace(self._limits, max_body=max_bytes)
         try:
             async with asyncio.timeout(self._deadline):
@@ -113,7 +114,7 @@ class Gateway:
         At most 64 KiB of the answer's body are kept. A kept connection that the peer has closed is replaced once, so
         the peer may see a request twice: send only what is idempotent. Raises `FetchFailed` and `PolicyRefusal`.
         """
-        target = self._judge(permit, url, delivery=True)
+        target = self._judge(permit, url, posted=True)
         present = {name.lower(): value for name, value in headers.items()}
         if present.get("host", target.authority) != target.authority:
             raise PolicyRefusal(f"Host must be {target.authority}, found {present['host'][:80]!r}", rule="gateway-host")
@@ -137,11 +138,11 @@ class Gateway:
         """Close everything; nothing can be sent afterwards."""
         await self._transport.close()
 
-    def _judge(self, permit: Permit, url: str, *, delivery: bool) -> Target:
+    def _judge(self, permit: Permit, url: str, *, posted: bool) -> Target:
         # The one thing between a URL from outside and the network: before it nothing is resolved or connected.
         if not isinstance(permit, Permit) or not self._guard.holds(permit):
             raise PolicyRefusal("a permit that holds is needed to send anything", rule="gateway-permit")
-        if (permit.purpose is Purpose.DELIVERY) is not delivery or not self._guard.covers(permit, url):
+        if (permit.purpose in _POSTED) is not posted or not self._guard.covers(permit, url):
             raise PolicyRefusal(
                 f"the permit ({permit.purpose} at {permit.host}) does not cover {url[:200]!r}", rule="gateway-permit"
             )
@@ -162,7 +163,7 @@ class Gateway:
         if not target.same_origin(following):  # spec: R37 — a redirect leads nowhere that was not asked for
             message = f"{target.host} redirects to another place: {location[:200]!r}"
             raise LeadsElsewhere(message, location=location, http_status=status)
-        return self._judge(permit, following.url, delivery=False)
+        return self._judge(permit, following.url, posted=False)
 
     async def _get_headers(self, target: Target, accept: str, sign: Sign | None) -> dict[str, str]:
         headers = {"accept": accept, "user-agent": self._user_agent, "accept-encoding": "identity"}

@@ -20,7 +20,7 @@ from fedishare.model.partners import Partner, is_loopback_host
 from fedishare.model.posts import Visibility
 from fedishare.policy.decide import Decision, decide
 from fedishare.policy.facts import DeliveryFacts, Facts, Purpose, Question, Verdict
-from fedishare.policy.rules import PREVIEW_HOST, Policy
+from fedishare.policy.rules import PREVIEW_HOST, PUSH_HOST, Policy
 
 HOUR = 3_600_000
 PERMIT_LIFETIME = 60_000
@@ -233,6 +233,11 @@ class Guard:
         facts = Facts(Question.FETCH, host, self._clock(), purpose=Purpose.PREVIEW, has_media=picture)
         return self._permit(facts, host, Purpose.PREVIEW)
 
+    def permit_push(self, url: str) -> Permit:
+        """PUSH: may this push service pass an encrypted message on to an app? Raises `PolicyRefusal`."""
+        host = self._host(url)
+        return self._permit(Facts(Question.PUSH, host, self._clock(), purpose=Purpose.PUSH), host, Purpose.PUSH)
+
     def permit_deliver(self, url: str, facts: DeliveryFacts) -> Permit:
         """DELIVER: may this of ours go to the inbox ``url``? Raises `PolicyRefusal`, whose ``rule`` says what happens
         to the queue (`fedishare.policy.facts.KEEPS_QUEUE`). Ask at the moment of sending, every time.
@@ -293,7 +298,7 @@ class Guard:
         force = self._force
         decision = self._decide(facts, force)
         partner = decision.partner
-        if partner is None and decision.rule == PREVIEW_HOST:
+        if partner is None and decision.rule in (PREVIEW_HOST, PUSH_HOST):
             partner = Partner(host)  # nobody's: without networks, certificates or keys of its own
         if not decision.allowed or partner is None:
             raise _refusal(decision)

@@ -52,6 +52,7 @@ def policy_of(config: Config, site: Site, stored: list[Partner], revision: int) 
         development=config.server.development,
         public_addressing=config.federation.public_addressing,
         previews=config.web.preview_hosts,
+        pushes=config.push.hosts,
     )
 
 

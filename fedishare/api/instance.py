@@ -152,10 +152,6 @@ class InstanceInfo:
             "terms_of_service": f"{origin}/api/v1/instance/terms_of_service" if texts.terms else None,
         }
 
-    def vapid_key(self) -> str:
-        """The public key of Web Push."""
-        return ""
-
     def _registrations(self) -> dict[str, object]:
         settings = self._config.registration
         return {
@@ -172,7 +168,7 @@ class InstanceInfo:
         facts, names, settings = await self._facts(call), self.api.site.names, self._config.instance
         image = f"{names.origin}/headers/original/missing.svg"
         configuration: dict[str, object] = {
-            **self._configuration(), "urls": self._urls(), "vapid": {"public_key": self.vapid_key()},
+            **self._configuration(), "urls": self._urls(), "vapid": {"public_key": self.api.sender.public_key},
         }  # fmt: skip
         return json_answer(
             {

@@ -58,7 +58,8 @@ class OAuth:
             {
                 "id": str(app.id), "name": app.name, "website": app.website, "scopes": app.scopes.split(),
                 "redirect_uri": "\n".join(app.redirect_uris), "redirect_uris": app.redirect_uris,
-                "client_id": app.client_id, "client_secret": secret, "client_secret_expires_at": 0, "vapid_key": "",
+                "client_id": app.client_id, "client_secret": secret, "client_secret_expires_at": 0,
+                "vapid_key": self.api.sender.public_key,
             }
         )  # fmt: skip
 
@@ -70,13 +71,15 @@ class OAuth:
             app, scopes = found
             return json_answer(
                 {"id": str(app.id), "name": app.name, "website": app.website, "scopes": scopes.split(),
-                 "redirect_uri": "\n".join(app.redirect_uris), "redirect_uris": app.redirect_uris, "vapid_key": ""}
+                 "redirect_uri": "\n".join(app.redirect_uris), "redirect_uris": app.redirect_uris,
+                 "vapid_key": self.api.sender.public_key}
             )  # fmt: skip
         viewer = await self.api.authenticate(call)
         if viewer is None:
             raise NotSignedIn("The access token is invalid")
         return json_answer({"id": str(viewer.token_id), "name": viewer.app_name or "", "website": None,
-                            "scopes": sorted(viewer.scopes), "redirect_uris": [], "vapid_key": ""})  # fmt: skip
+                            "scopes": sorted(viewer.scopes), "redirect_uris": [],
+                            "vapid_key": self.api.sender.public_key})  # fmt: skip
 
     async def metadata(self, call: Call) -> Answer:
         """``GET /.well-known/oauth-authorization-server`` (RFC 8414)."""

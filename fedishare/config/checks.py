@@ -22,6 +22,7 @@ from fedishare.config.settings import (
     InstanceSettings,
     MetricsSettings,
     PostSettings,
+    PushSettings,
     RegistrationSettings,
     ServerSettings,
     WebSettings,
@@ -254,12 +255,16 @@ def check_posts(posts: PostSettings, report: Report, *, development: bool) -> Po
 
 def check_web(web: WebSettings, report: Report, *, development: bool) -> WebSettings:
     """Hosts for previews in their one spelling."""
-    hosts = enumerate(web.preview_hosts)
-    path = "web.preview_hosts"
-    return replace(
-        web,
-        preview_hosts=tuple(check_domain(host, f"{path}[{n}]", report, development=development) for n, host in hosts),
-    )
+    return replace(web, preview_hosts=_hosts(web.preview_hosts, "web.preview_hosts", report, development=development))
+
+
+def check_push(push: PushSettings, report: Report, *, development: bool) -> PushSettings:
+    """Push services in their one spelling."""
+    return replace(push, hosts=_hosts(push.hosts, "push.hosts", report, development=development))
+
+
+def _hosts(hosts: tuple[str, ...], path: str, report: Report, *, development: bool) -> tuple[str, ...]:
+    return tuple(check_domain(host, f"{path}[{n}]", report, development=development) for n, host in enumerate(hosts))
 
 
 def check_metrics(metrics: MetricsSettings, report: Report) -> None:

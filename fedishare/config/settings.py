@@ -227,6 +227,26 @@ class WebSettings(Section, frozen=True, kw_only=True):
     ] = ()
 
 
+class PushSettings(Section, frozen=True, kw_only=True):
+    """Notifications on telephones and in browsers (Web Push): sent, encrypted, through the services that apps name."""
+
+    hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Push services that may be used (exact names); nobody, by default. They learn that somebody "
+            "here gets a notification, and when, never what it says.",
+            examples=[["fcm.googleapis.com", "updates.push.services.mozilla.com", "web.push.apple.com"]],
+        ),
+    ] = ()
+    content: Annotated[
+        bool,
+        Meta(
+            description="Whether messages say, encrypted for the app, who did what. Without it they only say that "
+            "there is something new, and the app asks here."
+        ),
+    ] = False
+
+
 class PartnerEntry(Section, frozen=True, kw_only=True):
     """A partner: a domain plus terms. There is no federation without one; an empty list is nobody."""
 
@@ -427,6 +447,7 @@ SECTIONS: Mapping[str, type[Section]] = MappingProxyType(
         "registration": RegistrationSettings,
         "posts": PostSettings,
         "web": WebSettings,
+        "push": PushSettings,
         "federation": FederationSettings,
         "limits": Limits,
         "log": LogSettings,

@@ -15,6 +15,7 @@ from fedishare.config.settings import (
     MediaSettings,
     MetricsSettings,
     PostSettings,
+    PushSettings,
     RegistrationSettings,
     ServerSettings,
     WebSettings,
@@ -43,6 +44,7 @@ class Config:
     registration: RegistrationSettings
     posts: PostSettings
     web: WebSettings
+    push: PushSettings
     federation: FederationSettings
     limits: Limits
     log: LogSettings

@@ -20,6 +20,8 @@ class Question(StrEnum):
     """May we read something at this host?"""
     DELIVER = "deliver"
     """May this activity (or this document, when they read it) of ours go to this host?"""
+    PUSH = "push"
+    """May this service pass a notification on to somebody's app? The one question that is not about partners."""
 
 
 class Purpose(StrEnum):
@@ -37,6 +39,8 @@ class Purpose(StrEnum):
     PREVIEW = "preview"
     """An HTML page that a post links to, and its picture."""
     DELIVERY = "delivery"
+    PUSH = "push"
+    """An encrypted message for an app, to the push service that it named."""
 
 
 class Verdict(IntEnum):

@@ -27,6 +27,8 @@ from fedishare.model.posts import Visibility
 from fedishare.policy.facts import Facts, Purpose, Question, Verdict
 
 PREVIEW_HOST = "preview-host"
+PUSH_HOST = "push-host"
+_PARTNERSHIP = frozenset(Question) - {Question.PUSH}
 _ABOUT_THEM = frozenset({Purpose.KEY, Purpose.ACTOR, Purpose.WEBFINGER, Purpose.NODEINFO})
 """Reading who they are, which every direction needs (to deliver, one reads the inbox's address)."""
 
@@ -52,7 +54,7 @@ class Rule:
     sentence: str
     answer: Callable[[Matter], Verdict]
     rank: int
-    questions: frozenset[Question] = frozenset(Question)
+    questions: frozenset[Question] = _PARTNERSHIP
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Policy:
     own_hosts: frozenset[str] = frozenset()
     previews: frozenset[str] = frozenset()
     """Hosts that may be asked for previews of links although they are nobody's."""
+    pushes: frozenset[str] = frozenset()
+    """Push services that may pass notifications on to apps."""
     enabled: bool = False
     development: bool = False
     public_addressing: bool = False
@@ -236,6 +240,7 @@ RULES: tuple[Rule, ...] = (
         "{host} is this instance itself; it never federates with itself",
         _deny_if(lambda m: m.host in m.policy.own_hosts),
         30,
+        frozenset(Question),
     ),
     Rule(
         "ambiguous",
@@ -243,7 +248,20 @@ RULES: tuple[Rule, ...] = (
         _deny_if(lambda m: m.host in m.policy.ambiguous),
         40,
     ),
-    Rule("bad-host", "{host} is not a domain name, so it is on no allow-list", _deny_if(lambda m: m.host is None), 45),
+    Rule(
+        "bad-host",
+        "{host} is not a domain name, so it is on no allow-list",
+        _deny_if(lambda m: m.host is None),
+        45,
+        frozenset(Question),
+    ),
+    Rule(
+        "no-push-host",
+        "{host} is no push service that [push] hosts lists",
+        _deny_if(lambda m: m.host not in m.policy.pushes),
+        55,
+        frozenset({Question.PUSH}),
+    ),
     Rule(
         "unlisted",
         "{host} is not on the allow-list; a security officer can add it with `fedishare partner add {host}`",
@@ -339,6 +357,13 @@ RULES: tuple[Rule, ...] = (
         1001,
         frozenset({Question.FETCH}),
     ),
+    Rule(
+        PUSH_HOST,
+        "{host} is listed in [push] hosts",
+        lambda m: Verdict.ALLOW if m.host in m.policy.pushes else Verdict.PASS,
+        1002,
+        frozenset({Question.PUSH}),
+    ),
 )
 """Every rule of the first version of terms."""
 
@@ -352,6 +377,7 @@ def compile_policy(
     development: bool = False,
     public_addressing: bool = False,
     previews: Iterable[str] = (),
+    pushes: Iterable[str] = (),
     rules: Iterable[Rule] = RULES,
 ) -> Policy:
     """Make a `Policy`. Never raises: a list that cannot be read is a policy for which there is nobody.
@@ -359,7 +385,10 @@ def compile_policy(
     Entries of instance.toml (``source`` ``file``) stand above entries of the database for the same domain. A host
     that two entries of the same source claim belongs to neither. An entry whose names are no domains is left out.
     """
-    own = frozenset(h for h in (normal_host(host, development=development) for host in own_hosts) if h)
+    own, previewed, pushed = (
+        frozenset(h for h in (normal_host(host, development=development) for host in hosts) if h)
+        for hosts in (own_hosts, previews, pushes)
+    )
     ordered = sorted(rules, key=lambda rule: (rule.rank, rule.id))
     by_question = {q: tuple(rule for rule in ordered if q in rule.questions) for q in Question}
     try:
@@ -369,6 +398,7 @@ def compile_policy(
         return Policy(
             revision=revision,
             own_hosts=own,
+            pushes=pushed,
             enabled=enabled,
             development=development,
             broken=f"the list of partners cannot be read: {error}",
@@ -383,7 +413,8 @@ def compile_policy(
         enabled=enabled,
         development=development,
         public_addressing=public_addressing,
-        previews=frozenset(h for h in (normal_host(host, development=development) for host in previews) if h),
+        previews=previewed,
+        pushes=pushed,
         problems=problems,
         rules=MappingProxyType(by_question),
     )

@@ -12,7 +12,7 @@ from fedishare.model.errors import NotFound
 from fedishare.model.ids import Id, Millis
 from fedishare.model.posts import Poll, Post, Visibility
 from fedishare.policy.notifications import DEFAULT, Rules, Verdict, judge
-from fedishare.services import conversations
+from fedishare.services import conversations, push
 from fedishare.store import actors, jobs, notifications, posts
 from fedishare.store.db import Tx
 from fedishare.store.notifications import Request
@@ -42,7 +42,7 @@ def notify(tx: Tx, owner: Id, kind: str, source: Id, post: Id | None = None, *, 
     found = notifications.receiver(tx, owner, source, post)
     if found is None:
         return False
-    rules, sender = found
+    rules, sender, pushed = found
     verdict = Verdict.ACCEPT
     if rules != DEFAULT or sender.limited:
         verdict = judge(rules, kind, notifications.sender(tx, owner, source, post, sender), tx.now)
@@ -56,6 +56,8 @@ def notify(tx: Tx, owner: Id, kind: str, source: Id, post: Id | None = None, *, 
         notifications.put_request(tx, owner, source)
         return False
     tx.notify(Notified(owner, ident))
+    if pushed:
+        push.queue(tx, owner, kind, source, ident)
     return True
 
 

@@ -76,7 +76,7 @@ def config_for(folder: Path, domain: str, partners: Iterable[str | dict[str, Any
     lines = ["[server]", f'domain = "{domain}"', *_keys(tables.get("server", {}))]
     database = {"url": f"sqlite:///{folder}/{domain}.db"} | tables.get("database", {})
     lines += ["[database]", *_keys(database)]
-    for name in ("instance", "registration", "federation", "posts", "limits", "media", "web"):
+    for name in ("instance", "registration", "federation", "posts", "limits", "media", "web", "push"):
         lines += [f"[{name}]", *_keys(tables.get(name, {}))]
     for partner in partners:
         entry = {"domain": partner} if isinstance(partner, str) else partner
