@@ -22,6 +22,7 @@ from fedishare.store import (
     people,
     posts,
     queue,
+    quotes,
     relations,
     search,
     tags,
@@ -104,9 +105,16 @@ PUT_CARD = sql(
 PUT_POST_CARD = sql("test_plan_post_card", "INSERT INTO post_card (post_id, card_id) VALUES (:id, :id)")
 BIG = {
     "conversation", "conversation_post", "post", "home_entry", "notification", "job", "post_tag", "mention",
-    "interaction", "inbound", "follow",
+    "interaction", "inbound", "follow", "quote",
 }  # fmt: skip
 """What grows for ever. The others are small here, and a planner may rightly read them whole."""
+
+
+PUT_QUOTE = sql(
+    "test_plan_quote",
+    """INSERT INTO quote (post_id, quoter_id, quoted_id, quoted_iri, quoted_hash, quoted_author_id, state, approval_iri,
+        approval_hash, checked_at) VALUES (:id, :quoter, :quoted, :iri, :id, :author, 1, :iri, :id, :id)""",
+)
 
 
 def fill(tx: Tx) -> None:
@@ -144,6 +152,10 @@ def fill(tx: Tx) -> None:
     owned = [{"id": n, "owner": 1 + n % PEOPLE} for n in range(1, POSTS, 2)]
     for query in (PUT_CONVERSATION, PUT_CONVERSED, PUT_FILTER):
         tx.many(query, owned)
+    tx.many(PUT_QUOTE, [
+        {"id": n, "quoter": 1 + n % PEOPLE, "quoted": n - 1 if n % 4 else None, "iri": f"https://q.example/{n}",
+         "author": 1 + n % 300} for n in range(2, POSTS, 2)
+    ])  # fmt: skip
     for number in range(1, JOBS + 1):
         tx.run(PUT_JOB, id=number, lane=f"l{number % 300}", host=f"h{number % 40}.example",
                state=3 if number % 8 else 0, run_at=number)  # fmt: skip
@@ -200,6 +212,12 @@ PLANS: list[tuple[Sql, str]] = [
     (posts.OUTBOX, "post_author"),
     (pages.OPEN_PAGE, "post_author"),
     (pages.OPEN_POST, "post_pkey|PRIMARY KEY"),
+    (quotes.OF_POSTS, "quote_pkey|PRIMARY KEY"),
+    (quotes.WAITING, "quote_waiting"),
+    (quotes.OF_QUOTED, "quote_quoted"),
+    (quotes.BY_APPROVAL, "quote_approval"),
+    (quotes.BETWEEN, "quote_pair"),
+    (quotes.PAGE.down, "quote_quoted"),
     (posts.MENTIONED, "mention|PRIMARY KEY"),
     (search.TAGS, "post_tag|PRIMARY KEY"),
     (search.AMONG_NEWEST, "post_words_pkey|SCAN CONSTANT ROW"),
