@@ -8,6 +8,7 @@ ends, or an account that is suspended, ends its streams.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, field
 
@@ -27,7 +28,7 @@ from fedishare.model.actors import Viewer
 from fedishare.model.errors import Unavailable
 from fedishare.model.ids import Id
 from fedishare.model.posts import Visibility
-from fedishare.store import streams
+from fedishare.store import notice_board, streams
 from fedishare.store.db import Database, NoticesLost, Tx
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._notices: asyncio.Queue[object] = asyncio.Queue(BACKLOG)
         self._task: asyncio.Task[None] | None = None
+        self._announced: set[Id] = set()
         self._unsubscribe = database.on_notice(self._heard)
 
     @property
@@ -137,6 +139,8 @@ class Hub:
                 self.leave(listener)
 
     async def _work(self) -> None:
+        with contextlib.suppress(Unavailable):  # then all of them are told once more, later
+            self._announced = await self._database.read(notice_board.announced)
         while True:
             notice = await self._notices.get()
             try:
@@ -164,13 +168,31 @@ class Hub:
             case ConversationChanged(owner, ident):
                 self._tell(owner, Event("conversation", ident, ("direct", "user")))
             case AnnouncementChanged(ident, kind, name):
-                for listener in self._listeners:
-                    if "user" in listener.streams:
-                        listener.give(Event(kind, ident, ("user",), name))
-            case ActorChanged() | NoticesLost():
+                self._announce(Event(kind, ident, ("user",), name))
+            case NoticesLost():
+                await self._check_tokens()
+                await self._look_at_board()
+            case ActorChanged():
                 await self._check_tokens()
             case _:
                 pass
+
+    def _announce(self, event: Event) -> None:
+        if event.kind == "announcement":
+            self._announced.add(event.ident)
+        elif event.kind == "announcement.delete":
+            self._announced.discard(event.ident)
+        for listener in self._listeners:
+            if "user" in listener.streams:
+                listener.give(event)
+
+    async def _look_at_board(self) -> None:
+        """The command line makes announcements in a process of its own: tell what is new, and what is gone."""
+        there, known = await self._database.read(notice_board.announced), set(self._announced)
+        for ident in sorted(there - known):
+            self._announce(Event("announcement", ident, ("user",)))
+        for ident in sorted(known - there):
+            self._announce(Event("announcement.delete", ident, ("user",)))
 
     def _by_viewer(self) -> dict[Id, list[Listener]]:
         found: dict[Id, list[Listener]] = {}

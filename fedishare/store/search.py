@@ -108,6 +108,7 @@ TAGS = sql(
        SELECT name.tag FROM name WHERE name.tag IS NOT NULL
          AND EXISTS (SELECT 1 FROM post_tag u JOIN post p ON p.id = u.post_id JOIN actor a ON a.id = p.author_id
              WHERE u.tag = name.tag AND {VISIBLE})
+         AND NOT EXISTS (SELECT 1 FROM tag_setting s WHERE s.tag = name.tag AND s.listable = 0)
        ORDER BY CASE WHEN name.tag = :tag THEN 0 ELSE 1 END, name.tag LIMIT :limit OFFSET :skip""",
 )
 

@@ -107,9 +107,12 @@ async def test_moderators_say_what_trends_and_what_a_hashtag_may(home: House) ->
         assert (await desk.post(path)).status_code == 404, path
     secret = await home.ben.say("@cy psst", visibility="direct")
     assert (await desk.post(f"{at}/statuses/{secret['id']}/approve")).status_code == 404
+    assert len((await home.cy.get("/api/v2/search", q="od", type="hashtags"))["hashtags"]) == 1
     # A hashtag that may not be used stays a word in new posts.
     changed = await desk.put(f"/api/v1/admin/tags/{odd}", json={"usable": False, "listable": False, "trendable": False})
     assert [changed.json()[k] for k in ("usable", "listable", "trendable")] == [False, False, False]
+    found = await home.cy.get("/api/v2/search", q="od", type="hashtags")
+    assert found["hashtags"] == [], "it is not found"
     assert [t["name"] for t in (await home.cy.say("three #odd #thorax"))["tags"]] == ["thorax"]
     assert (await desk.get(f"/api/v1/admin/tags/{odd}")).json()["usable"] is False
     assert (await desk.put(f"/api/v1/admin/tags/{odd}", json={"display_name": "other"})).status_code == 422
