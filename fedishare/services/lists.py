@@ -55,7 +55,7 @@ def change(
     _check(made.title, made.replies_policy)
     lists.put(tx, made)
     if made.exclusive != before.exclusive:
-        _settle(tx, owner, lists.member_ids(tx, ident))
+        settle_home(tx, owner, lists.member_ids(tx, ident))
     return made
 
 
@@ -73,7 +73,7 @@ def delete(tx: Tx, owner: Id, ident: Id) -> None:
     own(tx, owner, ident)
     members = lists.member_ids(tx, ident)
     lists.drop(tx, ident)
-    _settle(tx, owner, members)
+    settle_home(tx, owner, members)
 
 
 def add(tx: Tx, owner: Id, ident: Id, people: Iterable[Id]) -> None:
@@ -86,17 +86,26 @@ def add(tx: Tx, owner: Id, ident: Id, people: Iterable[Id]) -> None:
             raise NotFound("Record not found")
         if not lists.add(tx, ident, member, made.id if made else None):
             raise BadInput("Validation failed: Account has already been taken", path="account_ids")
-    _settle(tx, owner, chosen)
+    settle_home(tx, owner, chosen)
 
 
 def remove(tx: Tx, owner: Id, ident: Id, people: Iterable[Id]) -> None:
     """Take people out of a list; those who are not in it do not matter. Raises `NotFound` (the list)."""
     own(tx, owner, ident)
-    _settle(tx, owner, [member for member in people if lists.remove(tx, ident, member)])
+    settle_home(tx, owner, [member for member in people if lists.remove(tx, ident, member)])
 
 
-def _settle(tx: Tx, owner: Id, members: Iterable[Id]) -> None:
-    """Exclusive or not: the home timeline follows."""
+def carry_over(tx: Tx, owner: Id, old: Id, new: Id, follow: Id) -> None:
+    """Somebody moved: ``new``, whom the owner follows now, is in the lists in which ``old`` is."""
+    known = lists.with_member(tx, owner, old)
+    for each in known:
+        lists.add(tx, each.id, new, follow)
+    if known:
+        settle_home(tx, owner, [new])
+
+
+def settle_home(tx: Tx, owner: Id, members: Iterable[Id]) -> None:
+    """The home timeline follows what exclusive lists say about these people now."""
     for member in members:
         home = lists.settle_home(tx, owner, member)
         if home:

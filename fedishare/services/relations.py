@@ -16,7 +16,7 @@ from fedishare.model.outgoing import (
     WithdrawBlock,
     WithdrawFollow,
 )
-from fedishare.services import notifications, quotes
+from fedishare.services import lists, notifications, quotes
 from fedishare.services.site import Site, federate
 from fedishare.store import actors, conversations, people, relations, timelines
 from fedishare.store import notifications as notes
@@ -262,7 +262,19 @@ def receive_move(tx: Tx, site: Site, old: Actor, new: Actor) -> int:
         parted = relations.is_blocked(tx, person.id, new.id) or relations.is_blocked(tx, new.id, person.id)
         if not parted and not people.blocks_domain(tx, person.id, new.domain):
             if person.id != new.id:
-                follow(tx, site, person, new.id)
+                _follow_on(tx, site, person, old, new)
             moved += 1
         unfollow(tx, person, old.id)
     return moved
+
+
+def _follow_on(tx: Tx, site: Site, person: Actor, old: Actor, new: Actor) -> None:
+    """Follow ``new`` as ``old`` was followed: with the same options if it is new, and in the same lists."""
+    before = None if relations.follow(tx, person.id, new.id) else relations.follow(tx, person.id, old.id)
+    if before is None:
+        made = follow(tx, site, person, new.id)
+    else:
+        made = follow(
+            tx, site, person, new.id, boosts=before.show_boosts, notify=before.notify, languages=before.languages
+        )
+    lists.carry_over(tx, person.id, old.id, new.id, made.id)

@@ -9,8 +9,9 @@ import pytest
 
 from fedishare.model.ids import Id
 from fedishare.model.posts import Draft
-from fedishare.services import accounts, posts
+from fedishare.services import accounts, posts, relations
 from fedishare.store import lists
+from fedishare.store import relations as store_relations
 from fedishare.store.db import Tx
 from fedishare.store.paging import Page
 from tests.api.mastodon import Account, UserList
@@ -226,6 +227,28 @@ async def test_a_long_look_goes_on_with_the_next_page(both: House, monkeypatch: 
         lambda tx: lists.timeline(tx, lists.of_owner(tx, ana.id)[0], Page(after=0, limit=1, upwards=True))
     )
     assert [str(e.post_id) for e in upwards[0]] == [first["id"]]
+
+
+async def test_who_moves_stays_in_the_lists(both: House) -> None:
+    ana, ben = both.ana, both.ben
+    old, new = await both.guest("old"), await both.guest("new", "ward.example")
+    for person in (ana, ben):
+        made_follow = await both.org.write(
+            relations.follow, both.site, await both.org.by_handle(person.name), old.id, boosts=False, languages=["en"]
+        )
+        await both.org.write(relations.accept, made_follow)
+    await ben.do(f"/api/v1/accounts/{new.id}/follow")
+    found = await made(ana, exclusive=True)
+    await ana.do(f"/api/v1/lists/{found['id']}/accounts", account_ids=[str(old.id)])
+    assert await both.org.write(relations.receive_move, both.site, old, new) == 2
+    assert [a["acct"] for a in await ana.get(f"/api/v1/lists/{found['id']}/accounts")] == ["new@ward.example"]
+    options = [await person.relationship("new@ward.example") for person in (ana, ben)]
+    assert (options[0]["languages"], options[0]["showing_reblogs"]) == (["en"], False)
+    assert (options[1]["languages"], options[1]["showing_reblogs"]) == (None, True), "it was followed before"
+    accepted = await both.org.read(store_relations.follow, ana.id, new.id)
+    await both.org.write(relations.accept, accepted)
+    await both.said(new, "from the new place")
+    assert await ana.texts() == [] and await shown(ana, found) == ["from the new place"]
 
 
 async def test_what_is_left_of_a_deleted_account(both: House) -> None:
