@@ -116,4 +116,4 @@ def test_the_real_list_has_every_number_once() -> None:
     sections, requirements = conformance.load(conformance.ROOT / "docs" / "requirements.toml")
     assert list(requirements) == [f"R{number}" for number in range(1, 128)]
     assert {promise.section for promise in requirements.values()} == set(sections)
-    assert next(number for number, promise in requirements.items() if promise.later) == "R95"
+    assert [number for number, promise in requirements.items() if promise.later] == []

@@ -102,7 +102,8 @@ async def test_a_request_is_answered_with_a_stamp_that_can_be_read(us: Us, peer:
     assert (gone["object"]["id"], gone["object"]["type"]) == (accept["result"], "QuoteAuthorization")
     assert (await peer.fetch(ben, accept["result"])).status == 404
     await took(peer, ben, request(peer, ben, first.iri, note["id"]))
-    await took(peer, ben, peer.activity("Update", ben, note | {"quoteAuthorization": accept["result"]}))
+    for approval in (accept["result"], peer.new_id("stamps")):
+        await took(peer, ben, peer.activity("Update", ben, note | {"quoteAuthorization": approval}))
     await worker.idle()
     assert len(answers(peer, "Reject")) == 1
     assert await state(us, note["id"]) is QuoteState.REVOKED
@@ -391,6 +392,13 @@ async def test_a_quote_counts_only_after_accept_with_result(us: Us, peer: PeerSe
     asked = answers(peer, "QuoteRequest")[-1]
     made = second
     assert await answer(ben, "Reject") is QuoteState.REJECTED
+    # spec: R99 — a block by the quoted author
+    _, made = await quoting(us, peer, ana, ben)
+    await worker.idle()
+    asked = answers(peer, "QuoteRequest")[-1]
+    assert await answer(ben, "Accept", result=peer.new_id("stamps")) is QuoteState.ACCEPTED
+    await took(peer, ben, peer.activity("Block", ben, str(ana.iri)))
+    assert await state(us, made.iri) is QuoteState.REVOKED
 
 
 @pytest.mark.spec("R100")
