@@ -44,12 +44,13 @@ def ask(question: Question = Question.CONNECT, domain: str = "lab.example", **va
 
 
 RECEIVE, DELIVER, FETCH, CONNECT = Question.RECEIVE, Question.DELIVER, Question.FETCH, Question.CONNECT
+ABOUT_PARTNERS = tuple(question for question in Question if question is not Question.PUSH)
 
 
 # Nobody, unless listed.
 
 
-@pytest.mark.parametrize("question", list(Question))
+@pytest.mark.parametrize("question", ABOUT_PARTNERS)
 def test_only_listed_partners_are_allowed_and_the_refusal_says_what_to_do(question: Question) -> None:
     assert decide(policy(partner()), ask(question)).allowed
     for nobody in (policy(), policy(partner("other.example")), Policy(revision=1)):
@@ -142,7 +143,7 @@ def test_the_file_stands_above_the_database_and_a_host_claimed_twice_is_nobodys(
 
 
 def test_the_switch_stops_everything_and_keeps_the_queue() -> None:
-    for question in Question:
+    for question in ABOUT_PARTNERS:
         decision = decide(policy(partner(), enabled=False), ask(question))
         assert (decision.rule, decision.keeps_queue) == ("federation-off", True)
 
@@ -156,7 +157,7 @@ def test_the_rule_that_allows_looks_at_the_state_itself(state: PartnerState) -> 
     assert decide(alone, ask()).allowed is (state is PartnerState.ACTIVE)
 
 
-@pytest.mark.parametrize("question", list(Question))
+@pytest.mark.parametrize("question", ABOUT_PARTNERS)
 @pytest.mark.parametrize(
     ("state", "keeps"), [(PartnerState.PROPOSED, False), (PartnerState.PAUSED, True), (PartnerState.ENDED, False)]
 )
@@ -168,7 +169,7 @@ def test_only_active_partners_exchange(question: Question, state: PartnerState, 
 def test_terms_end_on_their_date() -> None:
     made = policy(partner(expires_at=NOW))
     assert decide(made, ask(now=Millis(NOW - 1))).allowed
-    for question in Question:
+    for question in ABOUT_PARTNERS:
         assert decide(made, ask(question)).rule == "partner-expired"
 
 
@@ -299,10 +300,27 @@ def test_listed_hosts_are_asked_for_previews_and_for_nothing_else() -> None:
     assert decide(off, ask(FETCH, "www.who.example", **page)).rule == "federation-off"
 
 
+def test_push_services_are_those_that_are_listed_and_nothing_else_is_asked_of_them() -> None:
+    for enabled in (True, False):  # pushing is no federation: telephones ring in an instance without partners, too
+        made = policy(partner(), enabled=enabled, pushes=["PUSH.example.", "lab.example", "clinic.example"])
+        for domain in ("push.example", "lab.example"):
+            decision = decide(made, ask(Question.PUSH, domain))
+            assert decision.allowed and decision.rule == "push-host"
+        for domain, rule in (
+            ("other.example", "no-push-host"), ("sub.push.example", "no-push-host"), ("clinic.example", "own-domain"),
+            ("no domain", "bad-host"),
+        ):  # fmt: skip
+            assert decide(made, ask(Question.PUSH, domain)).rule == rule
+    for question in ABOUT_PARTNERS:
+        assert decide(policy(pushes=["push.example"]), ask(question, "push.example")).rule == "unlisted"
+    assert decide(policy(partner()), ask(Question.PUSH)).rule == "no-push-host"
+
+
 def test_every_rule_has_a_case() -> None:
     named = {rule for _, _, rule in CASES if rule} | {
         "partner", "broken-policy", "federation-off", "own-domain", "ambiguous", "unlisted", "partner-proposed",
         "partner-paused", "partner-ended", "partner-expired", "bad-host", "preview-host",
+        "push-host", "no-push-host",
     }  # fmt: skip
     assert {rule.id for rule in RULES} == named
     assert decide(policy(partner()), ask(domain="no domain")).rule == "bad-host"
