@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from fedishare.model.ids import Id, Iri
 from fedishare.model.posts import Post, Visibility
 from fedishare.model.quotes import ANYBODY, OPEN, Consent, Group, Interaction, Quote, QuoteState, Rule, with_rule
 from fedishare.services import accounts, quotes
-from fedishare.store import posts
+from fedishare.store import credentials, posts
 from fedishare.store import quotes as rows
 from fedishare.store.db import Tx
 from tests.api.mastodon import Status
@@ -209,7 +210,14 @@ async def test_what_a_viewer_does_not_want_to_see_is_said(home: House) -> None:
         assert found is not None
         quotes.settle(tx, found, QuoteState.ACCEPTED, Iri("https://lab.example/stamps/1"))
 
+    token = home.ana.client.headers["authorization"].removeprefix("Bearer ")
+    hub = home.org.server.hub
+    listener = hub.listen(await home.org.read(credentials.viewer, accounts.token_hash(token)))
+    listener.streams.add("user")
     await home.org.write(approve)
+    event = await asyncio.wait_for(listener.queue.get(), 5)  # open apps see the quote at once
+    assert event is not None and (event.kind, str(event.ident)) == ("status.update", made["id"])
+    hub.leave(listener)
     assert await state(home.ben, made) == "accepted"
     await home.ben.do(f"/api/v1/accounts/{guest.id}/mute")
     assert await state(home.ben, made) == "muted_account"
