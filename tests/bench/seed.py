@@ -172,5 +172,5 @@ def _rows(
             "summary": "", "title": "", "sensitive": 0, "language": "en", "extra": "{}", "published": when,
             "created_at": when, "edited_at": None, "in_reply_to_id": None, "in_reply_to_iri": None,
             "in_reply_to_account_id": None, "boost_of_id": None, "thread_id": ident, "context_iri": None,
-            "app_name": None,
+            "app_name": None, "policy": None, "quoting": 0,
         }  # fmt: skip
