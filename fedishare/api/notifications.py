@@ -191,6 +191,14 @@ class Notifications:
         await self.api.database.write(notifications.dismiss, call.me.id, parse_id(call.params["id"]))
         return json_answer({})
 
+    async def dismiss_named(self, call: Call) -> Answer:
+        """``POST /api/v1/notifications/dismiss`` with ``id``, as apps of Mastodon 2 do it. Raises `BadInput`."""
+        ident = (await params(call)).ident("id")
+        if ident is None:
+            raise BadInput("Validation failed: Id can't be blank", path="id")
+        await self.api.database.write(notifications.dismiss, call.me.id, ident)
+        return json_answer({})
+
     async def clear(self, call: Call) -> Answer:
         """``POST /api/v1/notifications/clear``"""
         await self.api.database.write(notifications.dismiss, call.me.id, None)
@@ -374,6 +382,7 @@ def routes(api: Api, table: Table) -> list[Route]:
         route("GET", f"{one}/unread_count", read, found.unread, OWN),
         route("GET", f"{one}/{{id}}", read, found.show, OWN),
         route("POST", f"{one}/{{id}}/dismiss", write, found.dismiss, OWN),
+        route("POST", f"{one}/dismiss", write, found.dismiss_named, OWN),
         route("POST", f"{one}/clear", write, found.clear, OWN),
         route("GET", many, read, found.groups, OWN),
         route("GET", f"{many}/unread_count", read, found.unread_groups, OWN),

@@ -180,6 +180,8 @@ async def test_parameters_and_counts(home: House) -> None:
     assert await ana.get(f"{ONE}/unread_count", limit=2, **{"types[]": "mention"}) == {"count": 2}
     assert await ben.do(f"{ONE}/{every[0]}/dismiss") == {} and len(await ana.get(ONE)) == 5, "not another's"
     assert await ana.do(f"{ONE}/{every[0]}/dismiss") == {} and len(await ana.get(ONE)) == 4
+    assert await ana.do(f"{ONE}/dismiss", id=every[1]) == {} and len(await ana.get(ONE)) == 3
+    assert await ana.do(f"{ONE}/dismiss", 422) and await ana.do(f"{ONE}/dismiss", 404, id="x")
     assert await ana.do(f"{ONE}/clear") == {} and await ana.get(ONE) == []
 
 
