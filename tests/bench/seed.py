@@ -16,6 +16,7 @@ from fedishare.config import load, prepare
 from fedishare.model.actors import Actor, FollowState
 from fedishare.model.ids import Domain, Id, Iri, Millis, id_at, iri_hash
 from fedishare.model.posts import LOCAL, Content, PostKind, RemotePost, Visibility
+from fedishare.model.quotes import OPEN
 from fedishare.services import accounts
 from fedishare.services import posts as post_services
 from fedishare.services.accounts import KeyPair
@@ -172,5 +173,5 @@ def _rows(
             "summary": "", "title": "", "sensitive": 0, "language": "en", "extra": "{}", "published": when,
             "created_at": when, "edited_at": None, "in_reply_to_id": None, "in_reply_to_iri": None,
             "in_reply_to_account_id": None, "boost_of_id": None, "thread_id": ident, "context_iri": None,
-            "app_name": None, "policy": None, "quoting": 0,
+            "app_name": None, "policy": OPEN, "quoting": 0,
         }  # fmt: skip
