@@ -17,6 +17,7 @@ from fedishare.services import accounts, quotes, relations
 from fedishare.services import posts as post_services
 from fedishare.store import posts
 from fedishare.store import quotes as rows
+from fedishare.store.jobs import JobState
 from tests.federation.test_effects import met, took
 from tests.support.builders import Us, follow
 from tests.support.clock import DAY
@@ -332,6 +333,11 @@ async def test_a_chain_of_quotes_is_read_only_so_far_and_nobody_on_no_list_is_as
     bad = peer.note(ben, "look", quote=stranger.note(eve, "evil")["id"], quoteAuthorization=stranger.url("/s/1"))
     assert await arrives(us, peer, ben, bad, None) is QuoteState.PENDING
     assert len(stranger.requests) == before
+    # What claims to be ours and is not here is looked for nowhere.
+    ended = [*await us.job_errors(JobState.CANCELLED), *await us.job_errors(JobState.DEAD)]
+    ours = peer.note(ben, "look", quote=us.names.post("ana", Id(17)))
+    assert await arrives(us, peer, ben, ours, None) is QuoteState.PENDING
+    assert [*await us.job_errors(JobState.CANCELLED), *await us.job_errors(JobState.DEAD)] == ended
     # Two posts that quote each other, in one delivery each, come to rest.
     one, two = third.note(cy, "one"), third.note(cy, "two")
     one["quote"], two["quote"] = two["id"], one["id"]
