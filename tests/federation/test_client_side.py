@@ -95,6 +95,12 @@ async def test_only_those_who_are_addressed_get_it(side: Side) -> None:
     asked = await ben.note("and?", [ana.person.iri])
     await side.settle()
     aside = await ana.note("between us, amy", [amy.person.iri], inReplyTo=asked)
+    theirs = await ben.note("for all who follow", [f"{ben.person.iri}/followers"])
+    await side.settle()
+    mine = await ana.note("to mine", [side.followers], inReplyTo=theirs)
+    assert ((await ana.read(mine))["to"], (await ana.read(mine))["cc"]) == ([side.followers], [])
+    await ana.does("Update", {"id": mine, "content": "to mine alone"})
+    assert (await ana.read(mine))["cc"] == []
     await ana.does("Update", {"id": aside, "content": "between us two, amy and @ben@lab.example"})
     await side.settle()
     assert await ben.person.status(aside) is None and (await ana.read(aside))["to"] == [amy.person.iri]
@@ -171,6 +177,9 @@ async def test_what_one_does_with_others_posts(side: Side) -> None:
     private = await amy.note("mine", [f"{amy.person.iri}/followers"])
     await ana.refused(404, {"type": "Announce", "object": private, "to": [PUBLIC]})
     await ana.refused(404, {"type": "Undo", "object": liked})
+    again = await ana.does("Announce", theirs, to=[PUBLIC])
+    await amy.refused(404, {"type": "Undo", "object": again})
+    assert (await ana.read(again))["type"] == "Announce"
     await ana.refused(422, {"type": "Announce", "object": theirs, "to": [ben.person.iri]})
     await ana.refused(422, {"type": "Announce", "object": theirs})
     assert (await ana.refused(403, {"type": "Like", "object": f"https://{EVIL}/1"}))["rule"] == "unlisted"
@@ -197,11 +206,14 @@ async def test_people_follow_answer_and_block(side: Side) -> None:
     await side.settle()
     assert (await ben.person.relationship(amy.person.handle))["following"]
     assert side.world.bodies_to(LAB)[-1]["id"] == accepted
+    await ana.refused(404, {"type": "Reject", "object": asked})
     await amy.does("Reject", asked)
     await side.settle()
     assert not (await ben.person.relationship(amy.person.handle))["following"], "Reject also sends a follower away"
     await amy.refused(404, {"type": "Accept", "object": asked})
 
+    theirs = await ana.does("Follow", ben.person.iri)
+    await amy.refused(404, {"type": "Undo", "object": theirs})
     undone = await ben.does("Undo", {"type": "Follow", "object": ana.person.iri})
     await side.settle()
     assert side.world.bodies_to(CLINIC)[-1]["id"] == undone
@@ -251,6 +263,9 @@ async def test_questions_votes_and_pins(side: Side) -> None:
     assert [each["id"] for each in (await amy.read(featured))["orderedItems"]] == [iri]
     await amy.refused(403, {"type": "Remove", "object": iri, "target": featured})
     await amy.refused(403, {"type": "Add", "object": iri, "target": f"{amy.person.iri}/collections/featured"})
+    hers = await amy.note("hers", [PUBLIC])
+    for target in (featured, f"{ana.person.iri}/collections/tags", f"{amy.person.iri}/followers"):
+        await amy.refused(403, {"type": "Add", "object": hers, "target": target})
     await ana.does("Remove", iri, target=featured)
     assert (await amy.read(featured))["totalItems"] == 0
     tags = f"{ana.person.iri}/collections/tags"

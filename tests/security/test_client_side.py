@@ -11,8 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fedishare.model.ids import Domain
+from fedishare.policy.rules import compile_policy
 from fedishare.store.db import sql
-from tests.support.client_side import AS2, CLINIC, EVIL, PUBLIC, Client, Side, app_of, new_side
+from tests.support.builders import rsa_key
+from tests.support.client_side import AS2, CLINIC, EVIL, GRIM, LAB, PUBLIC, TYPE, Client, Side, app_of, new_side
 from tests.support.world import Json
 
 ROW = sql(
@@ -200,3 +203,72 @@ async def test_nothing_that_is_posted_breaks_anything_or_reaches_what_is_another
     assert taken.count(201) > 3, "some of it must have been taken"
     await side.settle()
     assert side.world.internet.to(EVIL) == []
+
+
+class Grim:
+    """A partner's server that answers whatever it likes, to anybody."""
+
+    def __init__(self) -> None:
+        at = f"https://{GRIM}"
+        self.pages: dict[str, tuple[str, bytes]] = {}
+        keys = {
+            "publicKey": {
+                "id": f"{at}/users/gil#k",
+                "owner": f"{at}/users/gil",
+                "publicKeyPem": rsa_key(1).public().pem(),
+            }
+        }
+        self.put("/users/gil", {"type": "Person", "preferredUsername": "gil", "inbox": f"{at}/users/gil/inbox", **keys})
+        note: Json = {"type": "Note", "attributedTo": f"{at}/users/gil", "content": "SECRET"}
+        self.put("/open", {**note, "to": [PUBLIC], "bto": [f"{at}/users/blind"], "bcc": f"{at}/users/blind"})
+        self.put("/ana", {**note, "to": [f"https://{CLINIC}/users/ana"]})
+        self.put("/nobody", {**note, "to": [f"{at}/users/x"]})
+        self.put("/told", {"type": "Create", "actor": f"{at}/users/gil", "object": note, "to": [f"{at}/users/x"]})
+        self.put("/list", {"type": "Collection", "items": [note, {**note, "id": f"{at}/nobody"}], "first": note})
+        self.put("/other", {**note, "id": f"https://{LAB}/1", "to": [PUBLIC]})
+        self.pages["/upload"] = ("application/json", self.pages["/open"][1])
+        self.pages["/large"] = (TYPE, b'{"a":"' + b"x" * 3_000_000 + b'"}')
+
+    def put(self, path: str, document: Json) -> None:
+        whole = {"@context": AS2, "id": f"https://{GRIM}{path}", **document}
+        self.pages[path] = (TYPE, json.dumps(whole).encode())
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        kind, body = self.pages.get(scope["path"], ("text/plain", b""))
+        status = 200 if scope["path"] in self.pages else 404
+        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def test_what_a_partner_answers_is_shown_to_whom_it_is_for(side: Side) -> None:
+    """The proxy judges what it fetched: for this person, from its own origin, an ActivityStreams document of a size."""
+    side.world.internet.add(GRIM, Grim())
+    asked = {}
+    for path in ("open", "ana", "nobody", "told", "list", "other", "upload", "large", "users/gil", "missing"):
+        for client in (side.amy, side.ana):
+            answer = await client.http.post("/api/activitypub/proxy", data={"id": f"https://{GRIM}/{path}"})
+            asked[path, client.person.name] = (answer.status_code, answer.text)
+    shown = {key for key, (status, _) in asked.items() if status == 200}
+    assert shown == {("ana", "ana")} | {(p, n) for p in ("open", "list", "users/gil") for n in ("ana", "amy")}
+    assert not any("SECRET" in text for (path, name), (_, text) in asked.items() if (path, name) not in shown)
+    assert "SECRET" not in asked["list", "amy"][1] and "blind" not in asked["open", "amy"][1]
+    assert all(status in (200, 404, 413, 502) for status, _ in asked.values()), asked
+
+
+async def test_terms_and_the_end_of_a_partnership_stand_before_everything(side: Side) -> None:
+    side.world.internet.add(GRIM, Grim())
+    ana, ben, org = side.ana, side.ben, side.ana.person.org
+    gil = f"https://{GRIM}/users/gil"
+    withheld = await ana.refused(403, {"type": "Note", "content": "hi", "to": [PUBLIC], "cc": gil})
+    assert withheld["rule"] and "nothing was published" in withheld["error"]
+    await ana.refused(403, {"type": "Note", "content": "hi", "to": [PUBLIC, gil], "reach": [LAB]})
+    before = await org.rows()
+    guard = org.server.instance.guard
+    guard.replace(compile_policy((), enabled=True, own_hosts=(Domain(CLINIC),), revision=9, development=False))
+    for document in (
+        {"type": "Note", "content": "hi", "to": [ben.person.iri]}, {"type": "Follow", "object": ben.person.iri},
+        {"type": "Note", "content": "hi", "to": [], "bcc": [ben.person.iri]},
+    ):  # fmt: skip
+        assert (await ana.refused(403, document))["rule"] == "unlisted"
+    assert await org.rows() == before

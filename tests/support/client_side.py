@@ -18,6 +18,8 @@ AS2 = "https://www.w3.org/ns/activitystreams"
 PUBLIC = f"{AS2}#Public"
 TYPE = "application/activity+json"
 CLINIC, LAB, EVIL = "clinic.example", "lab.example", "evil.example"
+GRIM = "grim.example"
+"""A partner of the clinic that gets nothing wider than followers-only posts, and whose server is for the test to write."""
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00"
     b"\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
@@ -98,7 +100,9 @@ async def new_side(folder: Path) -> AsyncIterator[Side]:
     """Both sides, whose terms let documents say that a post is public; nothing was said yet."""
     async with new_world(folder) as world:
         clinic = await world.org(
-            CLINIC, [{"domain": LAB, "public_addressing": True}], posts={"default_reach": "partners"}
+            CLINIC,
+            [{"domain": LAB, "public_addressing": True}, {"domain": GRIM, "ceiling_out": "private"}],
+            posts={"default_reach": "partners"},
         )
         lab = await world.org(LAB, [{"domain": CLINIC, "public_addressing": True}], posts={"default_reach": "partners"})
         ana, amy, ben = await clinic.person("ana"), await clinic.person("amy"), await lab.person("ben")
