@@ -45,7 +45,11 @@ LOCK_NODE = Sql("lock_node", "SELECT pg_try_advisory_lock(CAST(:class AS int4), 
 LOCK = Sql("advisory_lock", "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 CHANNEL = Sql("channel", "SELECT 'fedishare_' || md5(current_schema())")
 TELL = Sql("tell", "SELECT pg_notify(:channel, :payload)")
-SETTINGS = ("SET synchronous_commit = on", "SET idle_in_transaction_session_timeout = '60s'")
+SETTINGS = (
+    "SET synchronous_commit = on",
+    "SET idle_in_transaction_session_timeout = '60s'",
+    "SET jit = off",  # our queries are short: compiling one takes longer than running it
+)
 
 
 class PostgresTx(Tx):

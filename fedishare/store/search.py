@@ -16,7 +16,8 @@ from fedishare.store import actors, posts
 from fedishare.store.audience import VISIBLE
 from fedishare.store.db import Tx, sql
 
-WINDOW = 4_000
+MOST_WALKED = 200_000
+WINDOW = 20_000
 """Newest posts that are looked through one after another, before the index is asked about all of them (PostgreSQL)."""
 
 # What waits. Rows that another process has in its hands are left to it, so that nothing is taken in twice, and nobody
@@ -43,12 +44,12 @@ PUT_POST = sql("search_put_post", "INSERT INTO post_words ({rowid}, words) VALUE
 PUT_ACTOR = sql("search_put_actor", "INSERT INTO actor_words ({rowid}, words) VALUES (:id, WORDS(:words))")
 
 # What somebody has to do with: wrote, boosted, favourited, bookmarked, is named in, voted on.
-_LIBRARY = """(:library = 0 OR CASE WHEN s.{rowid} IN (
-        SELECT id FROM post WHERE author_id = :viewer AND boost_of_id IS NULL
+_OWN = """SELECT id FROM post WHERE author_id = :viewer AND boost_of_id IS NULL
         UNION ALL SELECT boost_of_id FROM post WHERE author_id = :viewer AND boost_of_id IS NOT NULL
         UNION ALL SELECT post_id FROM interaction WHERE actor_id = :viewer AND kind IN (1, 2)
         UNION ALL SELECT post_id FROM mention WHERE actor_id = :viewer
-        UNION ALL SELECT post_id FROM vote WHERE actor_id = :viewer) THEN 1 ELSE 2 END = :library)"""
+        UNION ALL SELECT post_id FROM vote WHERE actor_id = :viewer"""
+_LIBRARY = f"(:library = 0 OR CASE WHEN s.{{rowid}} IN ({_OWN}) THEN 1 ELSE 2 END = :library)"
 _SEEN = f"""CROSS JOIN LATERAL (SELECT p.id FROM post p JOIN actor a ON a.id = p.author_id
         WHERE p.id = s.id AND {VISIBLE} OFFSET 0) v"""
 # PostgreSQL's index knows no order, so a word that is in every other post would be fetched and sorted whole. Such words
@@ -67,20 +68,33 @@ AMONG_NEWEST = sql(
     -- end
     """,
 )
-AMONG_ALL = sql(
-    "search_among_all",
-    f"""
+_WALK = f"""
     -- only sqlite:
     SELECT s.rowid FROM post_words s CROSS JOIN post p CROSS JOIN actor a
     WHERE s.words MATCHES :query AND s.rowid < :before AND s.rowid > :after AND {_LIBRARY}
       AND p.id = s.rowid AND a.id = p.author_id AND {VISIBLE}
     ORDER BY s.rowid DESC LIMIT :limit OFFSET :skip
-    -- end
+    -- end"""
+AMONG_ALL = sql(
+    "search_among_all",
+    f"""{_WALK}
     -- only postgres:
     WITH hit AS MATERIALIZED (SELECT w.id FROM post_words w
-        WHERE w.words MATCHES :query AND w.id < :before AND w.id > :after)
+        WHERE w.words MATCHES :query AND w.id + 0 < :before AND w.id + 0 > :after)
     SELECT s.id FROM (SELECT id FROM hit ORDER BY id DESC) s {_SEEN}
     WHERE {_LIBRARY}
+    ORDER BY s.id DESC LIMIT :limit OFFSET :skip
+    -- end
+    """,
+)
+AMONG_OWN = sql(
+    "search_among_own",
+    f"""{_WALK}
+    -- only postgres:
+    WITH own AS MATERIALIZED (SELECT DISTINCT o.id FROM ({_OWN}) o WHERE o.id < :before AND o.id > :after)
+    SELECT s.id FROM (SELECT id FROM own ORDER BY id DESC) s
+      CROSS JOIN LATERAL (SELECT w.words FROM post_words w WHERE w.id = s.id OFFSET 0) w {_SEEN}
+    WHERE w.words MATCHES :query AND :library = 1
     ORDER BY s.id DESC LIMIT :limit OFFSET :skip
     -- end
     """,
@@ -164,7 +178,13 @@ def find_posts(
         "query": query, "viewer": viewer, "before": before, "after": after, "limit": limit, "skip": skip,
         "library": library,
     }  # fmt: skip
-    found = tx.all(AMONG_NEWEST, window=WINDOW, **params)
+    if library == 1:
+        return [row[0] for row in tx.all(AMONG_OWN, **params)]
+    found = tx.all(AMONG_NEWEST, window=WINDOW + 4 * skip, **params)
+    if "+" in query and limit // 8 < len(found) < limit:
+        # The index knows words, and has to look at each post that has all of a phrase's: rather walk on a bit.
+        window = min(MOST_WALKED, WINDOW * 2 * limit // len(found))
+        found = tx.all(AMONG_NEWEST, window=window + 4 * skip, **params)
     if len(found) < limit:
         found = tx.all(AMONG_ALL, **params)
     return [row[0] for row in found]

@@ -21,7 +21,7 @@ from fedishare.store.paging import Paged
 ROOT = Path(fedishare.store.__file__).parents[1]
 VALUES: Mapping[str, Any] = {
     "bigint": 1, "integer": 1, "text": "x", "bytea": b"x", "bigint[]": [1, 2], "integer[]": [1, 2],
-    "text[]": ["x", "y"], "numeric": 1, "boolean": True, "unknown": "x",
+    "text[]": ["x", "y"], "numeric": 1, "boolean": True, "tsvector": "x", "tsquery": "x", "unknown": "x",
 }  # fmt: skip
 
 
