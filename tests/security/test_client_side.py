@@ -226,6 +226,7 @@ class Grim:
         self.put("/told", {"type": "Create", "actor": f"{at}/users/gil", "object": note, "to": [f"{at}/users/x"]})
         self.put("/list", {"type": "Collection", "items": [note, {**note, "id": f"{at}/nobody"}], "first": note})
         self.put("/other", {**note, "id": f"https://{LAB}/1", "to": [PUBLIC]})
+        self.pages["/alias"] = self.pages["/ana"]
         self.pages["/upload"] = ("application/json", self.pages["/open"][1])
         self.pages["/large"] = (TYPE, b'{"a":"' + b"x" * 3_000_000 + b'"}')
 
@@ -245,12 +246,14 @@ async def test_what_a_partner_answers_is_shown_to_whom_it_is_for(side: Side) -> 
     """The proxy judges what it fetched: for this person, from its own origin, an ActivityStreams document of a size."""
     side.world.internet.add(GRIM, Grim())
     asked = {}
-    for path in ("open", "ana", "nobody", "told", "list", "other", "upload", "large", "users/gil", "missing"):
+    for path in ("open", "ana", "alias", "nobody", "told", "list", "other", "upload", "large", "users/gil", "missing"):
         for client in (side.amy, side.ana):
             answer = await client.http.post("/api/activitypub/proxy", data={"id": f"https://{GRIM}/{path}"})
             asked[path, client.person.name] = (answer.status_code, answer.text)
     shown = {key for key, (status, _) in asked.items() if status == 200}
-    assert shown == {("ana", "ana")} | {(p, n) for p in ("open", "list", "users/gil") for n in ("ana", "amy")}
+    assert shown == {("ana", "ana"), ("alias", "ana")} | {
+        (p, n) for p in ("open", "list", "users/gil") for n in ("ana", "amy")
+    }
     assert not any("SECRET" in text for (path, name), (_, text) in asked.items() if (path, name) not in shown)
     assert "SECRET" not in asked["list", "amy"][1] and "blind" not in asked["open", "amy"][1]
     assert all(status in (200, 404, 413, 502) for status, _ in asked.values()), asked
