@@ -177,6 +177,9 @@ def settle(tx: Tx, quote: Quote, state: QuoteState, approval: Iri | None = None)
 
     False when it was in that state before.
     """
+    # Two answers side by side must not count twice: what it was is read again when nobody else can change it.
+    tx.lock(f"quote:{quote.post_id}")
+    quote = quotes.of_post(tx, quote.post_id) or quote
     checked = tx.now if state is QuoteState.ACCEPTED else None
     if not quotes.set_state(tx, quote.post_id, state, approval or quote.approval_iri, checked):
         return False
