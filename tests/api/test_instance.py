@@ -16,6 +16,7 @@ from fedishare.media.studio import Studio
 from fedishare.model.ids import Id, Millis
 from fedishare.services import accounts, announcements, emojis
 from fedishare.store import actors, notice_board
+from fedishare.store.db import NoticesLost, Tx
 from tests.api import mastodon
 from tests.api.test_entities import as_documented
 from tests.support.instances import House, house
@@ -150,10 +151,22 @@ async def test_streams_carry_announcements(home: House) -> None:
         assert said["announcement_id"] == str(ident)
         await home.org.write(announcements.remove, ident, "test")
         assert await asyncio.wait_for(heard.get(), 5) == ("announcement.delete", str(ident))
+        # As the command line does it, in a process of its own: all that is heard here is that something changed.
+        later = await home.org.write(_elsewhere, "later")
+        kind, body = await asyncio.wait_for(heard.get(), 5)
+        assert kind == "announcement" and json.loads(body)["id"] == str(later)
+        await home.org.write(announcements.remove, later, "test")
+        assert await asyncio.wait_for(heard.get(), 5) == ("announcement.delete", str(later))
     finally:
         home.org.server.hub.leave(listener)
         await task
     assert await api.database.read(notice_board.announced) == set()
+
+
+def _elsewhere(tx: Tx, text: str) -> Id:
+    made = announcements.add(tx, text, "test")
+    tx.notices[:] = [NoticesLost()]
+    return made
 
 
 async def _viewer(home: House) -> Any:
@@ -229,7 +242,7 @@ async def test_numbers_of_strangers_stay_zero_with_a_token_that_ended(home: Hous
     assert answer.status_code == 200 and answer.json()["stats"]["user_count"] == 0
 
 
-def _end(tx: Any, ident: Id) -> None:
+def _end(tx: Tx, ident: Id) -> None:
     actor = actors.by_id(tx, ident)
     assert actor is not None
     accounts.end_tokens(tx, actor)
