@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fedishare.services import blind
 from fedishare.store.db import sql
 from tests.support.client_side import CLINIC, EVIL, GIF, LAB, PUBLIC, TYPE, Client, Side, app_of, new_side
 from tests.support.world import Json, plain
@@ -88,6 +89,12 @@ async def test_only_those_who_are_addressed_get_it(side: Side) -> None:
     assert len(sent) == 2 and all("bcc" not in body and "bto" not in body["object"] for body in sent)
     texts = [json.dumps(body) for body in (*sent, read, (await amy.items(f"{amy.person.iri}/inbox"))[0])]
     assert not any(bea.iri in text or amy.person.iri in text for text in texts)
+    # Only its author can hand a post to somebody, and only once.
+    lab = side.world.orgs[LAB]
+    bob, author = await lab.person("bob"), await lab.actor(ana.person.iri)
+    assert author is not None
+    handed = [await lab.write(blind.hand_to, ident, iri, bob.iri) for ident in (ben.person.id, author.id, author.id)]
+    assert handed == [False, True, False]
     # Whoever is only named in the text is not meant.
     quiet = await ana.note("@amy is not asked", [side.followers])
     assert (await ana.read(quiet))["tag"] == [] and len(await amy.person.notifications()) == 1
