@@ -10,6 +10,7 @@ import msgspec
 
 from fedishare.api import entities
 from fedishare.api.http import Api, Params, page_of, paged, params, parse_id
+from fedishare.api.notifications import ReportEntity, report_entity
 from fedishare.api.rendering import Renderer
 from fedishare.api.statuses import handle_of, own
 from fedishare.http.call import Answer, Call, json_answer
@@ -197,22 +198,14 @@ class Accounts:
         if kind not in moderation.CATEGORIES:
             raise BadInput("Validation failed: Category is not included in the list", path="category")
 
-        def write(tx: Tx, renderer: Renderer) -> tuple[Id, bytes]:
-            known = _known(tx, target)
+        def write(tx: Tx, renderer: Renderer) -> ReportEntity | None:
+            _known(tx, target)
             made = governance.report(tx, own(tx, call.me.id), target, idents, comment, forward)
             named = [rule.id for rule in notice_board.rules_by_ids(tx, rules)] if kind == "violation" else []
             moderation_store.classify(tx, made, kind, named)
-            return made, renderer.account(tx, known)
+            return report_entity(tx, renderer, made)
 
-        made, account = await self.api.write_shown(write)
-        return json_answer(
-            {
-                "id": str(made), "action_taken": False, "action_taken_at": None, "category": kind,
-                "comment": comment, "forwarded": forward, "created_at": entities.instant(self.api.instance.clock()),
-                "status_ids": [str(i) for i in idents], "rule_ids": [str(i) for i in rules] or None,
-                "target_account": msgspec.Raw(account),
-            }
-        )  # fmt: skip
+        return json_answer(await self.api.write_shown(write))
 
 
 def _known(tx: Tx, ident: Id) -> Actor:

@@ -124,7 +124,12 @@ def shown(
 
 def reported(tx: Tx, renderer: Renderer, note: Note) -> ReportEntity | None:
     """The report that a notification is about."""
-    found = moderation.report(tx, note.about_id) if note.about_id is not None else None
+    return report_entity(tx, renderer, note.about_id) if note.about_id is not None else None
+
+
+def report_entity(tx: Tx, renderer: Renderer, ident: Id) -> ReportEntity | None:
+    """A report with what was noted of it: posts that its author could not see are not."""
+    found = moderation.report(tx, ident)
     target = actors.by_id(tx, found.target_id) if found is not None else None
     if found is None or target is None:
         return None

@@ -42,7 +42,7 @@ from fedishare.api.media import MediaApi
 from fedishare.api.oauth import OAuth
 from fedishare.api.registration import Registration
 from fedishare.api.statuses import Statuses
-from fedishare.api.streaming import Streaming
+from fedishare.api.streaming import NOTIFICATIONS, POSTS, Streaming, scopes_of
 from fedishare.api.table import OWN, SEEN, Table
 from fedishare.api.timelines import Timelines
 from fedishare.http.routes import Access, Handler, Rate, Route, SocketRoute
@@ -124,14 +124,13 @@ def sockets(streaming: Streaming) -> list[SocketRoute]:
     """The WebSockets of the client API."""
     return [
         SocketRoute(
-            path="/api/v1/streaming", handler=streaming.socket, scopes=("read:statuses", "read:notifications"),
+            path="/api/v1/streaming", handler=streaming.socket, scopes=(*POSTS, *NOTIFICATIONS),
             rate=Rate.API, audience=SEEN,
         )
     ]  # fmt: skip
 
 
 def _streams(streaming: Streaming, table: Table) -> list[Route]:
-    scopes = {"user": "read:statuses", "user:notification": "read:notifications"}
     names = (
         "user", "user:notification", "public", "public:local", "public:remote", "direct", "hashtag", "hashtag:local",
         "list",
@@ -140,7 +139,7 @@ def _streams(streaming: Streaming, table: Table) -> list[Route]:
     found = [
         Route(
             method="GET", path=at + name.replace(":", "/"), handler=partial(streaming.events, name=name),
-            access=Access.TOKEN, scopes=(scopes.get(name, "read:statuses"),), rate=Rate.API, max_body=0, audience=SEEN,
+            access=Access.TOKEN, scopes=scopes_of(name), rate=Rate.API, max_body=0, audience=SEEN,
         )
         for name in names
     ]  # fmt: skip

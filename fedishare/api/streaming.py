@@ -14,9 +14,10 @@ from fedishare.api.conversations import Conversations
 from fedishare.api.http import Api, params, parse_id
 from fedishare.api.notifications import Notifications
 from fedishare.http.call import Answer, Call
+from fedishare.http.routes import scope_allows
 from fedishare.http.socket import Socket
 from fedishare.model.actors import Viewer
-from fedishare.model.errors import BadRequest, FedishareError, NotFound
+from fedishare.model.errors import BadRequest, FedishareError, NotAllowed, NotFound
 from fedishare.model.filters import Context
 from fedishare.model.ids import Id
 from fedishare.services import lists
@@ -30,6 +31,9 @@ _NO_BUFFERING = ((b"cache-control", b"private, no-store"), (b"x-accel-buffering"
 PLAIN = frozenset(("user", "user:notification", "public", "public:local", "public:remote", "direct"))
 EMPTY = frozenset(("filters_changed", "notifications_merged"))
 """Events that carry nothing: the app asks for what has changed."""
+POSTS, NOTIFICATIONS = ("read:statuses",), ("read:notifications",)
+TOLD = frozenset(("notification", "notifications_merged"))
+"""Events that want the scope of notifications, on whichever stream they come."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -49,6 +53,11 @@ def stream_name(name: str, tag: str, people: str = "") -> str:
             raise BadRequest("Missing list name parameter")
         return f"{LIST}{parse_id(people)}"
     raise BadRequest("Unknown stream type")
+
+
+def scopes_of(name: str) -> tuple[str, ...]:
+    """What a token must be allowed for a stream."""
+    return NOTIFICATIONS if name == "user:notification" else POSTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,12 @@ class Streaming:
         return Answer(media_type=_EVENT_STREAM, headers=_NO_BUFFERING, stream=self._lines(call, listener))
 
     async def _permitted(self, viewer: Viewer, stream: str) -> str:
-        """The stream, if it is one that the viewer may listen to. Raises `NotFound` for lists of other people."""
+        """The stream, if it is one that the viewer may listen to.
+
+        Raises `NotAllowed` outside the token's scopes, `NotFound` for lists of other people.
+        """
+        if not scope_allows(viewer.scopes, scopes_of(stream)):
+            raise NotAllowed("This action is outside the authorized scopes")
         if stream.startswith(LIST):
             await self.api.database.read_fast(lists.own, viewer.id, parse_id(stream[len(LIST) :]))
         return stream
@@ -102,7 +116,9 @@ class Streaming:
 
     async def _payloads(self, event: Event, viewer: Viewer) -> dict[str, bytes]:
         """What an event carries on each of its streams; nothing where the viewer may not see it (any more), or has a
-        filter that hides it there."""
+        filter that hides it there, or the token is not for it."""
+        if event.kind in TOLD and not scope_allows(viewer.scopes, NOTIFICATIONS):
+            return {}
         if event.kind in ("delete", "announcement.delete"):
             return dict.fromkeys(event.streams, str(event.ident).encode())
         if event.kind in EMPTY:
@@ -143,7 +159,7 @@ class Streaming:
                 reader.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await reader
-        except (BadRequest, NotFound) as error:
+        except (BadRequest, NotAllowed, NotFound) as error:
             await socket.refuse(error.status, error.message)
         finally:
             self.hub.leave(listener)
@@ -173,7 +189,7 @@ class Streaming:
             said = msgspec.json.decode(text, type=dict[str, object])
             asked = stream_name(str(said.get("stream", "")), str(said.get("tag", "")), str(said.get("list", "")))
             name = await self._permitted(listener.viewer, asked)
-        except (msgspec.DecodeError, BadRequest, NotFound) as error:
+        except (msgspec.DecodeError, BadRequest, NotAllowed, NotFound) as error:
             message, status = "the message is no JSON object", 400
             if isinstance(error, FedishareError):
                 message, status = error.message, error.status

@@ -1,10 +1,12 @@
-"""Everything that the registry declares is kept, route by route; the tests are made from the registry itself."""
+"""Everything that the registry declares is kept, route by route; the tests are made from the registry itself.
+
+Whose things a route shows is asked in `test_object_access`, streams in `test_streams`.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,13 @@ from fedishare.http.routes import Access, Audience, Rate, Route, scope_allows
 from fedishare.model.actors import Role
 from fedishare.services import accounts
 from fedishare.store import credentials
+from tests.support.belongings import SECRET, things
 from tests.support.instances import House, house
 
 INVALID = {"error": "The access token is invalid"}
 OUTSIDE = {"error": "This action is outside the authorized scopes"}
 MISSING = {"error": "Record not found"}
 REFUSED = {"error": "This action is not allowed"}
-SECRET = "only for ben"
 SCOPES = ("read", "write", "follow", "push", "profile", "admin:read", "admin:write")
 ADMIN = ("/api/v1/admin/", "/api/v2/admin/")
 
@@ -130,131 +132,6 @@ async def test_methods_and_scopes_agree(home: House) -> None:
                 assert route.method != "GET" or route.path.startswith(both_ways), route.name
 
 
-@dataclass
-class Things:
-    """What belongs to others, as ana meets it: cy's and ben's, none of it for her."""
-
-    private: str
-    direct: str
-    poll: str
-    notification: str
-    request: str
-    media: str
-    filter: str
-    keyword: str
-    filtered: str
-    conversation: str
-    waiting: str
-    scheduled: str
-    list: str
-    featured: str
-
-
-async def things(home: House) -> Things:
-    await home.cy.do("/api/v1/accounts/update_credentials", 200, "PATCH", locked=True)
-    private = await home.cy.say(SECRET, visibility="private")
-    direct = await home.cy.say(f"@ben {SECRET}", visibility="direct")
-    poll = await home.cy.say(f"@ben {SECRET}?", visibility="direct", poll={"options": ["a", "b"], "expires_in": 600})
-    await home.ben.do(f"/api/v1/accounts/{home.cy.id}/follow")
-    (notification,) = await home.cy.get("/api/v1/notifications")
-    await home.cy.do("/api/v1/fedishare/aliases", acct="ben")
-    uploaded = await home.cy.client.post("/api/v2/media", files={"file": ("a.gif", _GIF, "image/gif")})
-    media = uploaded.json()["id"] if uploaded.status_code in (200, 202) else "1"
-    keywords = [{"keyword": SECRET}]
-    kept = await home.cy.do("/api/v2/filters", title=SECRET, context=["home"], keywords_attributes=keywords)
-    filtered = await home.cy.do(f"/api/v2/filters/{kept['id']}/statuses", status_id=private["id"])
-    conversation = (await home.cy.get("/api/v1/conversations"))[0]
-    await home.cy.do("/api/v2/notifications/policy", 200, "PATCH", for_not_following="filter")
-    await home.ben.say(f"@cy {SECRET}", visibility="direct")
-    (waiting,) = await home.cy.get("/api/v1/notifications/requests")
-    scheduled = await home.cy.say(SECRET, scheduled_at="2099-01-01T00:00:00Z")
-    named = await home.cy.do("/api/v1/lists", title=SECRET)
-    featured = await home.cy.do("/api/v1/featured_tags", name="mine")
-    return Things(
-        private["id"], direct["id"], poll["id"], notification["id"], str(home.ben.id), media, kept["id"],
-        kept["keywords"][0]["id"], filtered["id"], conversation["id"], waiting["id"],
-        scheduled["id"], named["id"], featured["id"],
-    )  # fmt: skip
-
-
-_GIF = (
-    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00"
-    b"\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
-)
-
-
-async def test_nobody_reaches_what_is_anothers(home: House) -> None:
-    """Every route with an id, with the ids of others' things: 404, the very answer that a missing one gets."""
-    found = await things(home)
-    before = await home.org.rows()
-    objects = {
-        "/api/v1/statuses/{id}": (found.private, found.direct, found.poll),
-        "/api/v1/polls/{id}": (found.poll, found.direct),
-        "/api/v1/notifications/{id}": (found.notification,),
-        "/api/v1/follow_requests/{id}": (found.request,),
-        "/api/v1/media/{id}": (found.media,),
-        "/api/activitypub/media/{id}": (found.media,),
-        "/api/v1/filters/{id}": (found.keyword,),
-        "/api/v2/filters/{id}": (found.filter,),
-        "/api/v2/filters/keywords/{id}": (found.keyword,),
-        "/api/v2/filters/statuses/{id}": (found.filtered,),
-        "/api/v1/conversations/{id}": (found.conversation,),
-        "/api/v1/notifications/requests/{id}": (found.waiting,),
-        "/api/v1/announcements/{id}": ("1",),
-        "/api/v1/scheduled_statuses/{id}": (found.scheduled,),
-        "/api/v1/fedishare/aliases/{id}": (found.request,),
-        "/api/v1/lists/{id}": (found.list,),
-        "/api/v1/timelines/list/{id}": (found.list,),
-        "/api/v1/featured_tags/{id}": (found.featured,),
-    }
-    quiet = ("/notifications/{id}/dismiss",)
-    checked = 0
-    for route in routes(home, Access.TOKEN):
-        if "{id}" not in route.path or route.path.startswith(("/api/v1/accounts/", *ADMIN)):
-            continue
-        kind = route.path.partition("{id}")[0] + "{id}"
-        assert kind in objects, f"{route.name}: whose things has it? They belong into this test"
-        for ident in objects[kind]:
-            answer = await _full(home.ana.client, route, ident)
-            missing = await _full(home.ana.client, route, "7")
-            assert (answer.status_code, answer.content) == (missing.status_code, missing.content), route.name
-            assert SECRET not in answer.text
-            if not route.path.endswith(quiet):
-                assert (answer.status_code, answer.json()) == (404, MISSING), (route.name, answer.text)
-            checked += 1
-    assert checked > 50
-    assert await home.org.rows() == before, "and nothing of it had an effect"
-    assert await home.cy.get(f"/api/v1/notifications/{found.notification}")
-    assert len(await home.cy.get("/api/v1/follow_requests")) == 1
-
-
-async def _full(client: httpx.AsyncClient, route: Route, ident: str) -> httpx.Response:
-    """A call with a body that would do, so that only whose thing it is can stand against it."""
-    body: dict[str, Any] = {}
-    if route.method in ("POST", "PUT", "PATCH"):
-        body = {"json": {"status": "mine now", "choices": [0], "description": "mine", "title": "mine"}}
-        body["json"] |= {"keyword": "mine", "phrase": "mine", "status_id": "1", "context": ["home"]}
-        if route.streams:
-            body = {"data": {"description": "mine"}}
-    return await client.request(route.method, path_of(route, ident), **body)
-
-
-async def test_lists_show_ones_own_and_what_one_may_see(home: House) -> None:
-    """Every route that lists, searched for others' secrets."""
-    found = await things(home)
-    await home.ben.do(f"/api/v1/statuses/{found.direct}/bookmark")
-    await home.ben.do(f"/api/v1/statuses/{found.direct}/favourite")
-    everything: list[tuple[str, Any]] = [
-        ("id[]", i) for i in (found.private, found.direct, found.poll, str(home.cy.id))
-    ] + [("q", SECRET)]
-    for route in routes(home, Access.TOKEN):
-        if route.method == "GET" and "streaming" not in route.path:
-            for value in (str(home.cy.id), str(home.ben.id), str(home.ana.id)):
-                answer = await home.ana.client.get(path_of(route, value), params=everything)
-                assert SECRET not in answer.text, route.name
-    assert SECRET in (await home.ben.client.get(f"/api/v1/statuses/{found.direct}")).text
-
-
 async def test_partners_routes_answer_nobody_without_a_signature(home: House) -> None:
     """Whether a thing exists or not, the answer is the same, byte by byte."""
     stranger = await home.stranger()
@@ -295,7 +172,7 @@ async def test_what_partners_and_people_read_is_read_with_a_token_of_its_scope_a
                 scope,
             )
         if "/statuses/{id}" in route.path:
-            for ident in (found.private, found.direct, found.poll):
+            for ident in found.hidden:
                 path = route.path.replace("{name}", "cy")
                 hidden, missing = [await apps["read"].get(path.replace("{id}", each)) for each in (ident, "7")]
                 assert (hidden.status_code, hidden.content) == (404, missing.content), route.name
