@@ -24,7 +24,7 @@ NOWHERE = "7"
 """An id that nothing has."""
 _SEEN = {("token", "last_used_at"), ("credential", "last_seen_at")}
 """Columns that every call with a token may change."""
-_DERIVED = ("active_day", "post_pending", "post_words")
+_DERIVED = ("active_day", "actor_pending", "actor_words", "post_pending", "post_words")
 """Tables that are kept in step later, or note on which days somebody was there."""
 
 
