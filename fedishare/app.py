@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fedishare import __version__, cards, operations
 from fedishare.activitypub import delivery, inbox, outbox, peers, quotes_checks, resolver
@@ -122,6 +122,7 @@ async def open_instance(
         deadline=config.federation.timeout_seconds,
         max_redirects=config.limits.redirects,
     )
+    site = replace(site, may_preview=guard.may_preview)
     return Instance(config, site, clock, database, guard, gateway, Studio(config.media_path, find_tools()))
 
 

@@ -233,6 +233,11 @@ class Guard:
         facts = Facts(Question.FETCH, host, self._clock(), purpose=Purpose.PREVIEW, has_media=picture)
         return self._permit(facts, host, Purpose.PREVIEW)
 
+    def may_preview(self, host: str) -> bool:
+        """Whether a permit for a preview from that host is possible: it is a partner's, or listed for that. Uncounted;
+        `permit_preview` decides."""
+        return self.policy.find(host)[1] is not None or host in self.policy.previews
+
     def permit_push(self, url: str) -> Permit:
         """PUSH: may this push service pass an encrypted message on to an app? Raises `PolicyRefusal`."""
         host = self._host(url)

@@ -55,7 +55,8 @@ def wants_card(site: Site, post: Post) -> bool:
     """Whether a page may be asked about on behalf of a post at all, and there is one."""
     if post.visibility is Visibility.DIRECT or post.boost_of_id is not None or (post.local and post.reach.is_local):
         return False
-    return any(_host(site, url) is not None for url in links_of(post.content.html))
+    hosts = [_host(site, url) for url in links_of(post.content.html)]
+    return any(host is not None and site.may_preview(host) for host in hosts)
 
 
 def _host(site: Site, url: str) -> Domain | None:

@@ -167,10 +167,13 @@ def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> None:
         _bring_home(tx, post, answered)
     if author.is_local:
         timelines.add_for(tx, author.id, post.id)
-    if post.content.hashtags and post.visibility is Visibility.PUBLIC and author.state is ActorState.ACTIVE:
+    open_to_all = post.visibility is Visibility.PUBLIC and author.state is ActorState.ACTIVE
+    bell, tagged = timelines.waited_for(tx, author.id, post.content.hashtags if open_to_all else ())
+    if tagged:
         timelines.add_for_tags(tx, post.id, author.id, post.content.hashtags)
     notifications.name_people(tx, post, [m.actor_id for m in post.content.mentions if not m.silent])
-    notifications.ring_bells(tx, post.id, author.id)
+    if bell:
+        notifications.ring_bells(tx, post.id, author.id)
     tx.notify(PostPublished(post.id, author.id))
 
 
@@ -323,8 +326,8 @@ def bury(tx: Tx, post: Post, author_iri: Iri) -> bool:
 def receive(tx: Tx, site: Site, author: Actor, remote: RemotePost, *, depth: int = 0) -> Post | None:
     """Store a partner's post. None when it is known or was deleted before: nothing brings it back."""
     tx.lock(f"post:{remote.iri}")
-    present, deleted, awaited = posts.arrival(tx, remote.iri, author.iri)
-    if present or deleted:
+    arrival = posts.arrival(tx, remote.iri, author.iri)
+    if arrival.present or arrival.deleted:
         return None
     answered = posts.by_iri(tx, remote.in_reply_to) if remote.in_reply_to else None
     if answered is not None and not may_answer(tx, author, answered):
@@ -358,14 +361,15 @@ def receive(tx: Tx, site: Site, author: Actor, remote: RemotePost, *, depth: int
     posts.insert(tx, post)
     _spread(tx, post, author, answered)
     quotes.receive(tx, author, post, remote, depth)
-    quotes.arrived(tx, post)
+    if arrival.quoted:
+        quotes.arrived(tx, post)
     cards.request(tx, site, post)
     if remote.in_reply_to and answered is None:
         # spec: R78 — thread order is kept when replies arrive before their parent
         posts.wait_for_parent(tx, ident, remote.in_reply_to)
         if depth < MAX_THREAD_FETCH and not site.names.is_ours(remote.in_reply_to):
             fetch(tx, FetchPostJob(remote.in_reply_to, depth + 1))
-    if awaited:
+    if arrival.awaited:
         for reply in posts.by_ids(tx, posts.join_waiting(tx, post)).values():
             conversations.move_thread(tx, reply, post)
             _bring_home(tx, reply, post)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -23,6 +24,11 @@ FETCH = "fetch"
 QUOTE = "quote"
 
 
+def always(_: str) -> bool:
+    """Yes."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """Names and rules of this instance."""
@@ -37,6 +43,8 @@ class Site:
     max_option_characters: int = 50
     max_attachments: int = 4
     max_pins: int = 5
+    may_preview: Callable[[str], bool] = always
+    """Whether a host may be asked for previews of links at all, before anybody looks closer."""
 
 
 class FetchPostJob(msgspec.Struct, frozen=True, tag="post"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -106,7 +107,8 @@ ARRIVAL = sql(
     "post_arrival",
     """SELECT EXISTS (SELECT 1 FROM post p WHERE p.iri_hash = :hash AND p.iri = :iri),
         EXISTS (SELECT 1 FROM tombstone t WHERE t.iri_hash = :hash AND t.iri = :iri AND t.author_iri = :author),
-        EXISTS (SELECT 1 FROM waiting_reply w WHERE w.parent_hash = :hash)""",
+        EXISTS (SELECT 1 FROM waiting_reply w WHERE w.parent_hash = :hash),
+        EXISTS (SELECT 1 FROM quote q WHERE q.quoted_hash = :hash AND q.quoted_id IS NULL)""",
 )
 ANCESTORS = sql(
     "post_ancestors",
@@ -359,11 +361,23 @@ def count_favourites(tx: Tx, ident: Id, change: int) -> None:
     tx.run(COUNT_FAVOURITES, id=ident, change=change)
 
 
-def arrival(tx: Tx, iri: str, author_iri: str) -> tuple[bool, bool, bool]:
-    """What is here when a post arrives: the post itself, its tombstone by that author, replies that wait for it."""
+class Arrival(NamedTuple):
+    """What there is of a post before it is taken in."""
+
+    present: bool
+    deleted: bool
+    """It was, and its author took it back."""
+    awaited: bool
+    """Replies wait for it."""
+    quoted: bool
+    """Quotes wait for it."""
+
+
+def arrival(tx: Tx, iri: str, author_iri: str) -> Arrival:
+    """What is here when a post arrives."""
     row = tx.one(ARRIVAL, hash=iri_hash(iri), iri=iri, author=author_iri)
     assert row is not None  # noqa: S101 — one row always
-    return bool(row[0]), bool(row[1]), bool(row[2])
+    return Arrival(*map(bool, row))
 
 
 def wait_for_parent(tx: Tx, ident: Id, parent: Iri) -> None:

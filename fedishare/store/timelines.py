@@ -48,6 +48,12 @@ FILL_HOME = sql(
        ORDER BY p.id DESC LIMIT :limit
        ON CONFLICT DO NOTHING""",
 )
+WAITED_FOR = sql(
+    "post_waited_for",
+    """SELECT EXISTS (SELECT 1 FROM follow f
+           WHERE f.followee_id = :author AND f.notify = 1 AND f.state = 1 AND f.follower_local = 1),
+         EXISTS (SELECT 1 FROM tag_follow t WHERE t.tag IN :tags[])""",
+)
 PUT_TAGGED = sql(
     "home_put_tagged",
     """INSERT INTO home_entry (owner_id, post_id)
@@ -114,6 +120,14 @@ def add_for_followers(
         PUT_HOME, post=post_id, author=author_id, boost=int(boost), answered=answered, direct=int(direct),
         language=language or "",
     )  # fmt: skip
+
+
+def waited_for(tx: Tx, author_id: Id, tags: Iterable[str]) -> tuple[bool, bool]:
+    """Whether somebody here wants to be told of each post of ``author_id``, and whether somebody follows one of the
+    hashtags: asked together, because mostly nobody does."""
+    row = tx.one(WAITED_FOR, author=author_id, tags=list(tags))
+    assert row is not None  # noqa: S101 — one row always
+    return bool(row[0]), bool(row[1])
 
 
 def add_for_tags(tx: Tx, post_id: Id, author_id: Id, tags: Iterable[str]) -> None:

@@ -272,10 +272,12 @@ async def test_partners_posts_get_cards_of_their_own_pages_only(home: House, whe
     assert {sent.host for sent in asked(home)} == ({LAB} if where == LAB else set())
 
 
-async def test_the_refusal_of_a_page_is_in_the_decision_log(home: House) -> None:
-    await home.ana.say(f"https://{WHO}/news", reach="partners")
-    await home.world.settle()
-    keeping = Housekeeping(home.org.server.federation, home.org.server.worker)
-    await keeping.flush()
-    rows = await home.org.read(partner_store.decisions)
-    assert any(WHO in str(row) and "unlisted" in str(row) for row in rows)
+async def test_the_refusal_of_a_page_is_in_the_decision_log(tmp_path: Path) -> None:
+    async with house(tmp_path, partners=[{"domain": LAB, "state": "paused"}, WARD]) as home:
+        await home.ana.say(f"https://{WHO}/news {PAGE}", reach="partners")
+        await home.world.settle()
+        await Housekeeping(home.org.server.federation, home.org.server.worker).flush()
+        rows = await home.org.read(partner_store.decisions)
+    assert any(LAB in str(row) and "partner-paused" in str(row) for row in rows)
+    # whoever is on no list is nobody to decide about: nothing was to be asked there, so there is no job and no entry
+    assert not any(WHO in str(row) for row in rows)

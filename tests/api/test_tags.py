@@ -69,6 +69,9 @@ async def test_who_posts_without_hashtags_pays_for_none_of_it(both: House) -> No
     await both.ana.delete(await both.ana.say("hidden #xray", visibility="unlisted"))
     assert "home_put_tagged" not in asked()
     await both.ana.say("#xray")
+    assert "home_put_tagged" not in asked()
+    await both.ben.do("/api/v1/tags/xray/follow")
+    await both.ana.say("#xray again")
     assert "home_put_tagged" in asked() and "lists_carrying" not in asked()
 
 

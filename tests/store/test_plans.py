@@ -190,7 +190,7 @@ PLANS: list[tuple[Sql, str]] = [
     (conversations.POSTS.down, "conversation_post|PRIMARY KEY"),
     (conversations.OF_POST, "conversation_post_post"),
     (filters.OF_OWNER, "filter_owner"),
-    (notifications.BELLS, "follow_followee"),
+    (notifications.BELLS, "follow_followee|follow_bell"),
     (timelines.PUT_HOME, "follow_followee"),
     (timelines.DROP_AUTHOR, "home_entry|PRIMARY KEY"),
     (posts.AUTHOR_PAGE.down, "post_author"),

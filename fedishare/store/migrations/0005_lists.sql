@@ -24,6 +24,9 @@ CREATE TABLE list_member (
 ) {without_rowid};
 CREATE INDEX list_member_follow ON list_member (follow_id) WHERE follow_id IS NOT NULL;
 
+-- Who wants to be told of each post: few, and asked about at every post.
+CREATE INDEX follow_bell ON follow (followee_id) WHERE notify = 1;
+
 CREATE TABLE tag_follow (
     tag {text} NOT NULL,
     owner_id {int} NOT NULL REFERENCES actor (id),
