@@ -272,26 +272,3 @@ def test_a_route_without_its_declaration_cannot_be_written() -> None:
     for wrong in ({"scopes": ()}, {"access": Access.OPEN}, {"path": "x"}):
         with pytest.raises(ValueError, match=r"/x|slash"):
             Route(**(whole | wrong))
-
-
-async def test_the_socket_wants_a_token_with_a_scope(home: House) -> None:
-    app = await home.client("ana", "profile")
-    weak = app.headers["authorization"].removeprefix("Bearer ")
-    for path, token in (
-        ("/api/v1/streaming", ""), ("/api/v1/streaming", "x"), ("/api/v1/streaming", weak), ("/api/v1/nothing", ""),
-    ):  # fmt: skip
-        sent: list[dict[str, Any]] = []
-        messages = [{"type": "websocket.connect"}]
-
-        async def receive(waiting: list[dict[str, Any]] = messages) -> dict[str, Any]:
-            return waiting.pop(0) if waiting else {"type": "websocket.disconnect", "code": 1000}
-
-        async def send(message: Any, into: list[dict[str, Any]] = sent) -> None:
-            into.append(message)
-
-        scope = {
-            "type": "websocket", "path": path, "query_string": f"access_token={token}&stream=user".encode(),
-            "headers": [], "subprotocols": [], "extensions": {}, "client": ("192.0.2.1", 1),
-        }  # fmt: skip
-        await home.org.server(scope, receive, send)
-        assert all(message["type"] != "websocket.accept" for message in sent), (path, token)
