@@ -55,18 +55,17 @@ def wants_card(site: Site, post: Post) -> bool:
     """Whether a page may be asked about on behalf of a post at all, and there is one."""
     if post.visibility is Visibility.DIRECT or post.boost_of_id is not None or (post.local and post.reach.is_local):
         return False
-    hosts = [_host(site, url) for url in links_of(post.content.html)]
-    return any(host is not None and site.may_preview(host) for host in hosts)
+    return any(_may_ask(site, url) for url in links_of(post.content.html))
 
 
-def _host(site: Site, url: str) -> Domain | None:
-    """Whose address it is; None for ours, and for what is no address."""
+def _may_ask(site: Site, url: str) -> bool:
+    """Whether it is somebody else's address, and somebody's who may be asked at all."""
     try:
         host = host_of(url, development=site.development)
     except BadInput:
-        return None
+        return False
     ours = (site.names.domain, host_of(site.names.origin, development=site.development))
-    return None if host in ours else host
+    return host not in ours and site.may_preview(host)
 
 
 def request(tx: Tx, site: Site, post: Post) -> None:
@@ -91,7 +90,7 @@ def wish(tx: Tx, site: Site, ident: Id) -> Wish | None:
     author = actors.by_id(tx, post.author_id)
     if author is None or author.state >= 2:
         return None
-    urls = tuple(url for url in links_of(post.content.html) if _host(site, url) is not None)
+    urls = tuple(url for url in links_of(post.content.html) if _may_ask(site, url))
     return Wish(ident, urls, post.reach if post.local else None, None if post.local else author.host)
 
 
