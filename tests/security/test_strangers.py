@@ -39,9 +39,11 @@ async def furnish(home: House) -> tuple[list[str], list[str], list[str]]:
         "/api/v1/media", files={"file": ("a.png", picture(), "image/png")}, data={"description": CLOSED}
     )
     file = uploaded.json()
-    kinds: tuple[dict[str, Any], ...] = ({}, {"visibility": "unlisted", "reach": "partners"}, {"visibility": "private", "reach": "partners"},
-             {"reach": ["lab.example"]}, {"media_ids": [file["id"]]},
-             {"poll": {"options": [f"{CLOSED} 1", f"{CLOSED} 2"], "expires_in": 600}})  # fmt: skip
+    kinds: list[dict[str, Any]] = [
+        {}, {"visibility": "unlisted", "reach": "partners"}, {"visibility": "private", "reach": "partners"},
+        {"reach": ["lab.example"]}, {"media_ids": [file["id"]]},
+        {"poll": {"options": [f"{CLOSED} 1", f"{CLOSED} 2"], "expires_in": 600}},
+    ]  # fmt: skip
     closed = [await ana.say(f"{CLOSED} {number} #{CLOSED}", **kind) for number, kind in enumerate(kinds)]
     closed.append(await ben.say(f"@ana {CLOSED}", visibility="direct"))
     closed.append(await ben.say(CLOSED, quoted_status_id=opened[0]["id"]))
