@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 
 from fedishare.model.ids import Id
-from tests.bench import machine, partners, reading, report, seed, streams, writing
+from tests.bench import machine, partners, reading, report, searching, seed, streams, writing
 from tests.bench.machine import Yardstick
 from tests.bench.partners import Unsigned, World
 from tests.bench.receiver import Receiver
@@ -44,6 +44,7 @@ ROWS = (
     "fan-out",
     "shared",
     "streams",
+    "search",
     "memory-peak",
 )
 
@@ -90,7 +91,9 @@ class Places:
         self._world = world
         self._cluster = cluster
 
-    def server(self, name: str, home: int, *, followers: bool = True, crowd: int = 0) -> tuple[Server, Id, str]:
+    def server(
+        self, name: str, home: int, *, followers: bool = True, crowd: int = 0, words: bool = False
+    ) -> tuple[Server, Id, str]:
         """A server that can be started: its database is made and filled. Also the reader's id and the database URL."""
         folder = self._root / name
         folder.mkdir()
@@ -99,7 +102,7 @@ class Places:
         text = seed.config_text(f"bench.localhost:{port}", port, url, self._world.hosts)
         (folder / "instance.toml").write_text(text)
         begin = time.monotonic()
-        reader = asyncio.run(seed.fill(folder / "instance.toml", Seed(self._world, home, followers, crowd)))
+        reader = asyncio.run(seed.fill(folder / "instance.toml", Seed(self._world, home, followers, crowd, words)))
         say(f"a database with {home} posts in a home timeline, made in {time.monotonic() - begin:.1f} s")
         server = Server(folder, port)
         if self._cluster is not None and self._cluster.process is not None:
@@ -124,8 +127,17 @@ def sign(options: Options, world: World, domain: str) -> dict[str, list[bytes]]:
     return signed
 
 
-async def run(options: Options, stage: Stage, sizes: list[tuple[Server, int]], crowded: list[Server]) -> list[Row]:
+async def run(
+    options: Options,
+    stage: Stage,
+    sizes: list[tuple[Server, int]],
+    crowded: list[Server],
+    searched: list[tuple[Server, int]],
+) -> list[Row]:
     """All rows that are wanted, in order."""
+
+    async def search(stage: Stage) -> list[Row]:
+        return await searching.searches(stage, *searched[0], seed.token_of(seed.READER))
 
     async def stream(stage: Stage) -> list[Row]:
         return await streams.streams(stage, crowded[0])
@@ -144,6 +156,7 @@ async def run(options: Options, stage: Stage, sizes: list[tuple[Server, int]], c
         "fan-out": writing.fan_out,
         "shared": writing.shared,
         "streams": stream,
+        "search": search,
         "memory-peak": reading.memory_peak,
     }
     found: list[Row] = []
@@ -197,6 +210,11 @@ def bench(options: Options) -> tuple[list[Row], float]:
         if options.wants("streams"):
             crowded.append(places.server("streams", 0, followers=False, crowd=streams.CLIENTS)[0])
             stack.callback(crowded[0].stop)
+        searched = []
+        if options.wants("search"):
+            size = (QUICK_SIZES if options.quick else SIZES)[1]
+            searched.append((places.server("search", size, followers=False, words=True)[0], size))
+            stack.callback(searched[0][0].stop)
         signed = sign(options, world, f"bench.localhost:{server.port}")
         cores = machine.pin(options.cores)
         receiver = Receiver(world.port)
@@ -211,7 +229,7 @@ def bench(options: Options) -> tuple[list[Row], float]:
         stage = Stage(world, server, f"bench.localhost:{server.port}", reader, receiver, books, yardstick, root,
                       options.database, options.quick, signed)  # fmt: skip
         foreign = machine.Foreign(cores)
-        rows = uvloop.run(run(options, stage, sizes, crowded))
+        rows = uvloop.run(run(options, stage, sizes, crowded, searched))
         share = foreign.share()
         report.write_json(
             options.json, rows, database=options.database, cores=cores, yardstick=yardstick.seen, foreign=share

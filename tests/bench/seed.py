@@ -23,6 +23,7 @@ from fedishare.services.accounts import KeyPair
 from fedishare.services.site import Site
 from fedishare.store import actors, posts, relations, timelines
 from fedishare.store.db import Database, Tx
+from tests.bench import searching
 from tests.bench.partners import Person, World, note_iri
 
 POSTERS = 8
@@ -67,6 +68,8 @@ class Seed:
     """Whether speaker and herald have their thousand followers."""
     crowd: int = 0
     """More local people, who follow the first poster."""
+    words: bool = False
+    """Whether the posts are for being searched."""
 
 
 async def fill(config_path: Path, seed: Seed) -> Id:
@@ -84,7 +87,13 @@ async def fill(config_path: Path, seed: Seed) -> Id:
                 found = await database.write(_remote_people, seed.world, persons)
                 await database.write(_follow, [(actor, people[name]) for actor in found])
         await database.write(_crowd, site, seed.world, people["poster0"], seed.crowd)
-        await _fill_home(database, site, reader, list(zip(seed.world.writers, writers, strict=True)), seed.home)
+        pairs = list(zip(seed.world.writers, writers, strict=True))
+        if seed.words:
+            for start in range(0, seed.home, _BATCH):
+                await database.write(_insert_words, pairs, start, min(start + _BATCH, seed.home), seed.home)
+        else:
+            await _fill_home(database, site, reader, pairs, seed.home)
+        await database.write(searching.settle)
     return reader.id
 
 
@@ -156,6 +165,13 @@ def _insert_rows(tx: Tx, reader: Id, writers: Sequence[tuple[Person, Actor]], st
     rows = list(_rows(tx.now, writers, start, end, total))
     tx.many(posts.INSERT, rows)
     tx.many(timelines.PUT_OWN, ({"owner": reader, "post": row["id"]} for row in rows))
+
+
+def _insert_words(tx: Tx, writers: Sequence[tuple[Person, Actor]], start: int, end: int, total: int) -> None:
+    made = list(searching.texts(list(_rows(tx.now, writers, start, end, total)), start))
+    tx.many(posts.INSERT, [row for row, _ in made])
+    searching.put_words(tx, [words for _, words in made])
+    searching.settle(tx)
 
 
 def _rows(

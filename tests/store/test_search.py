@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from fedishare.model.actors import ActorKind, Endpoints, Profile
-from fedishare.model.ids import Id, Iri, Millis
+from fedishare.model.ids import Domain, Id, Iri, Millis
 from fedishare.model.names import Names
 from fedishare.model.posts import LOCAL, Content, Post, PostKind, Visibility
 from fedishare.policy.audience import Seer
@@ -28,7 +28,7 @@ from tests.support.instances import remote_actor
 from tests.support.searching import holds
 
 __all__ = ["world_url"]
-SITE = Site(Names("https://home.example", "home.example"))
+SITE = Site(Names("https://home.example", Domain("home.example")))
 KEPT = sql("test_search_kept", "SELECT {rowid} FROM post_words ORDER BY {rowid}")
 UNMUTE = sql("test_search_unmute", "DELETE FROM mute WHERE 1 = 1")
 TEXTS = (
@@ -39,7 +39,7 @@ TEXTS = (
 )  # fmt: skip
 
 
-def say(tx: Tx, author: Id, text: str, **content: str) -> Id:
+def say(tx: Tx, author: Id, text: str, summary: str = "") -> Id:
     """A public post."""
     ident = tx.new_id()
     iri = Iri(f"https://home.example/posts/{ident}")
@@ -47,7 +47,7 @@ def say(tx: Tx, author: Id, text: str, **content: str) -> Id:
     posts.insert(
         tx,
         Post(id=ident, iri=iri, url=iri, author_id=author, local=True, kind=PostKind.NOTE,
-             visibility=Visibility.PUBLIC, reach=LOCAL, content=Content(f"<p>{html}</p>", **content),
+             visibility=Visibility.PUBLIC, reach=LOCAL, content=Content(f"<p>{html}</p>", summary=summary),
              published=tx.now, created_at=tx.now),
     )  # fmt: skip
     return ident
