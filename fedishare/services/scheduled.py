@@ -83,7 +83,16 @@ def _check_time(tx: Tx, owner: Id, at: Millis, but: Id | None = None) -> None:
 
 def _queue(tx: Tx, scheduled: Scheduled) -> None:
     payload = _encode(PublishJob(scheduled.id)).decode()
-    jobs.put(tx, JOB, payload, lane=f"scheduled:{scheduled.id}:{scheduled.at}", run_at=scheduled.at)
+    jobs.put(tx, JOB, payload, lane=_lane(scheduled), run_at=scheduled.at)
+
+
+def _lane(scheduled: Scheduled) -> str:
+    return f"scheduled:{scheduled.id}:{scheduled.at}"
+
+
+def _call_off(tx: Tx, scheduled: Scheduled, reason: str) -> None:
+    """Nothing waits for a time that does not count any more: it would count as work to be done, perhaps for years."""
+    jobs.cancel_lane(tx, JOB, _lane(scheduled), reason)
 
 
 def own(tx: Tx, owner: Id, ident: Id) -> Scheduled:
@@ -101,6 +110,7 @@ def move(tx: Tx, owner: Id, ident: Id, at: Millis | None) -> Scheduled:
     if at is None:
         return found
     _check_time(tx, owner, at, ident)
+    _call_off(tx, found, "put off")
     store.move(tx, ident, at)
     moved = replace(found, at=at, failed=None)
     _queue(tx, moved)
@@ -110,6 +120,7 @@ def move(tx: Tx, owner: Id, ident: Id, at: Millis | None) -> Scheduled:
 def cancel(tx: Tx, owner: Id, ident: Id) -> None:
     """It is not to be published; its uploads wait a day for another post. Raises `NotFound`."""
     found = own(tx, owner, ident)
+    _call_off(tx, found, "cancelled by its author")
     store.delete(tx, ident)
     media.keep(tx, owner, found.draft.media_ids or (), tx.now)
 

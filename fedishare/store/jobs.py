@@ -101,6 +101,11 @@ CANCEL_DOCUMENT = sql(
     """UPDATE job SET state = 5, finished_at = :now, last_error = :reason, lease_until = NULL
        WHERE document_id IN (SELECT id FROM document WHERE post_id = :post) AND kind = 'deliver' AND state IN (0, 2)""",
 )
+CANCEL_LANE = sql(
+    "job_cancel_lane",
+    """UPDATE job SET state = 5, finished_at = :now, last_error = :reason
+       WHERE kind = :kind AND lane = :lane AND state < 3 AND state + 0 = 0""",
+)
 COUNT = sql("job_counts", "SELECT kind, state, count(*) FROM job GROUP BY kind, state")
 COUNT_HOSTS = sql(
     "job_counts_by_host",
@@ -303,6 +308,11 @@ def release_held(tx: Tx, hosts: Iterable[str]) -> int:
 def cancel_post(tx: Tx, post: Id, reason: str) -> int:
     """Cancel the waiting deliveries of a post."""
     return tx.run(CANCEL_DOCUMENT, post=post, now=tx.now, reason=reason)
+
+
+def cancel_lane(tx: Tx, kind: str, lane: str, reason: str) -> int:
+    """Cancel what waits in a lane."""
+    return tx.run(CANCEL_LANE, kind=kind, lane=lane, now=tx.now, reason=reason)
 
 
 def counts(tx: Tx) -> dict[tuple[str, JobState], int]:

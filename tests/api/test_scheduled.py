@@ -24,6 +24,7 @@ DAY = 24 * 60 * MINUTE
 AT = "/api/v1/scheduled_statuses"
 POSTS = sql("test_scheduled_posts", "SELECT count(*) FROM post")
 MEDIA = sql("test_scheduled_media", "SELECT count(*) FROM media")
+WAITING = sql("test_scheduled_waiting", "SELECT count(*) FROM job WHERE kind = 'scheduled' AND state = 0")
 
 
 def later(made: House, millis: int) -> str:
@@ -91,6 +92,7 @@ async def test_a_post_for_later_is_published_once_at_its_time(both: House) -> No
     assert (await ana.client.delete(f"/api/v1/media/{file['id']}")).status_code == 422
     moved = await ana.do(f"{AT}/{made['id']}", 200, "PUT", scheduled_at=later(both, 3 * DAY))
     assert moved["params"] == made["params"] and moved["scheduled_at"] > made["scheduled_at"]
+    assert (await both.org.all(WAITING))[0] == (2,), "one job for each, however often it is moved"
     await pass_time(both, 30 * MINUTE)
     assert [each["id"] for each in await ana.get(AT)] == [made["id"]]
     asked = (await ana.home())[0]
@@ -112,6 +114,7 @@ async def test_what_is_scheduled_survives_a_restart(tmp_path: Path) -> None:
         found = await made.ana.say("after the restart", scheduled_at=later(made, 10 * MINUTE))
         gone = await made.ana.say("never", scheduled_at=later(made, 10 * MINUTE))
         assert await made.ana.do(f"{AT}/{gone['id']}", 200, "DELETE") == {}
+        assert (await made.org.all(WAITING))[0] == (1,), "and none for what is cancelled"
         now = made.world.clock()
     async with house(tmp_path, again=True) as made:
         made.world.clock.forward(now - made.world.clock())
