@@ -23,6 +23,8 @@ EVERYTHING = "is:post"
 HAS = frozenset(("media", "image", "video", "audio", "poll", "link", "embed"))
 IS = frozenset(("reply", "sensitive"))
 FIRST_YEAR = 1970
+LAST_DAY = date(2200, 1, 1)
+"""Nothing is of a later day; so a range has some hundred words, and not thousands."""
 
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
 _PIECE = re.compile(r'([+-]?)(?:([A-Za-z]{2,8}):)?(?:"([^"]*)(?:"|\Z)|([^\s"]+))')
@@ -122,7 +124,7 @@ def _day(text: str) -> date | None:
         found = date(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
         return None
-    return found if FIRST_YEAR <= found.year < 9999 else None
+    return min(found, LAST_DAY) if FIRST_YEAR <= found.year else None
 
 
 def _dated(query: Query, name: str, day: date, negative: bool) -> Query:

@@ -112,6 +112,15 @@ def test_a_range_of_days_is_its_words(end: date, away: int) -> None:
         assert holds(text, Clause(tuple((w,) for w in words_before(end)))) == (day < end)
 
 
+def test_days_that_are_far_away_cost_nothing() -> None:
+    """Neither thousands of words, nor a number that no id reaches."""
+    for word in ("before", "after", "during"):
+        query = parse(f"{word}:9999-12-31")
+        assert query == parse(f"{word}:2200-01-01") and query.since in (None, date(2200, 1, 1), date(2200, 1, 2))
+        assert sum(len(clause.phrases) for clause in query.clauses) < 300
+    assert parse("before:1969-12-31").clauses == (Clause((("before", "1969", "12", "31"),)),), "words, then"
+
+
 anything = st.one_of(
     st.text(max_size=60),
     st.text('ab "\'-+:*()&|!<>\\^~{}[]\0%_東京🎉éß\u0301\ud800', max_size=40),
