@@ -8,10 +8,10 @@ guard and gateway; when that fails nothing is half done.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
-from fedishare.activitypub import client_effects, client_reading, fetching, resolver
+from fedishare.activitypub import client_effects, client_person, client_reading, fetching, resolver
 from fedishare.activitypub.addressing import visibility_of
 from fedishare.activitypub.client_documents import ClientDocuments
 from fedishare.activitypub.client_doing import Context, Made
@@ -19,6 +19,7 @@ from fedishare.activitypub.client_wishes import (
     Addressed,
     BlockActor,
     Edit,
+    EditMe,
     FollowActor,
     LikePost,
     Me,
@@ -37,8 +38,9 @@ from fedishare.activitypub.reader_values import Reading, is_iri
 from fedishare.http.call import Answer, Call, error_answer
 from fedishare.http.routes import Handler, scope_allows
 from fedishare.model.actors import Actor, ActorState, Viewer
-from fedishare.model.errors import BadDocument, BadInput, BadRequest, FetchFailed, NotAllowed, NotFound
+from fedishare.model.errors import BadDocument, BadInput, BadRequest, FedishareError, FetchFailed, NotAllowed, NotFound
 from fedishare.model.ids import Id, Iri
+from fedishare.model.media import Kept
 from fedishare.model.names import RefKind
 from fedishare.model.posts import Reach, Visibility
 from fedishare.policy.facts import Purpose
@@ -93,8 +95,7 @@ class ClientSide:
         if not scope_allows(call.me.scopes, (scope_of(wish),)):
             raise NotAllowed(_OUTSIDE)
         await self._resolve(wish)
-        context = Context(instance.site, instance.guard, call.me.app_name, key, f"{names.uploads()}/")
-        made: Made = await instance.database.write(client_effects.perform, context, me.id, wish)
+        made = await self._done(me, wish, Context(instance.site, instance.guard, call.me.app_name, key))
         done = answer(made.document, status=201)
         return Answer(
             done.body, status=201, media_type=done.media_type, headers=(*done.headers, (b"location", made.iri.encode()))
@@ -106,6 +107,35 @@ class ClientSide:
         if found is None or found.name != call.params["name"] or found.state >= ActorState.SUSPENDED:
             raise NotFound("Record not found")
         return found
+
+    async def _done(self, me: Actor, wish: Wish, context: Context) -> Made:
+        """Fulfil a wish in one transaction; files that were made for it are there afterwards only if it needs them."""
+        instance = self.federation.instance
+        pictures = await self._pictures(me, wish) if isinstance(wish, EditMe) else {}
+        try:
+            made: Made = await instance.database.write(
+                client_effects.perform, replace(context, pictures=pictures), me.id, wish
+            )
+        except FedishareError:
+            await instance.studio.remove([kept.name for kept in pictures.values()])
+            raise
+        return made
+
+    async def _pictures(self, me: Actor, wish: EditMe) -> dict[str, Kept]:
+        """The pictures for a profile, cut out of uploads. Raises `BadInput`."""
+        instance, made = self.federation.instance, dict[str, Kept]()
+        try:
+            for name, picture in wish.pictures:
+                if picture is None:
+                    continue
+                names = instance.site.names
+                found = await instance.database.read(client_person.upload_of, names, me, name, picture)
+                if found is not None and found.file is not None:
+                    made[name] = await instance.studio.keep_profile_copy(found.file, name)
+        except FedishareError:
+            await instance.studio.remove([kept.name for kept in made.values()])
+            raise
+        return made
 
     # What has to be known first
 

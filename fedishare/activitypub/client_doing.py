@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -12,6 +12,7 @@ from fedishare.guard import Guard
 from fedishare.model.actors import Actor, ActorState
 from fedishare.model.errors import BadInput, NotAllowed, NotFound
 from fedishare.model.ids import Id, Iri, Millis
+from fedishare.model.media import Kept
 from fedishare.model.names import Names, Verb
 from fedishare.model.posts import (
     MAX_POLL_SECONDS,
@@ -36,8 +37,8 @@ class Context:
     app_name: str | None = None
     key: str | None = None
     """The Idempotency-Key."""
-    uploads: str = ""
-    """What the ids of uploads begin with."""
+    pictures: Mapping[str, Kept] = field(default_factory=dict)
+    """What was made of the uploads that become pictures of the profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +111,22 @@ def handles_of(people: Iterable[Actor]) -> dict[str, str]:
     return {address: f"@{actor.handle}" for actor in people for address in (actor.iri, actor.url) if address}
 
 
+def upload_number(iri: Iri, start: str) -> Id | None:
+    """The number of an upload from its id, which begins with ``start``; None for anything else."""
+    number = iri.removeprefix(start)
+    ours = number != iri and number.isascii() and number.isdigit() and len(number) < 19
+    return Id(int(number)) if ours else None
+
+
 def uploads_of(doing: Doing, files: tuple[Iri, ...]) -> tuple[Id, ...]:
     found = []
     for iri in files:
-        number = iri.removeprefix(doing.context.uploads)
-        if number == iri or not (number.isascii() and number.isdigit() and len(number) < 19):
+        number = upload_number(iri, f"{doing.names.uploads()}/")
+        if number is None:
             raise BadInput(
                 f"attachment: the id of an upload of yours was expected, found {iri[:200]}", path="attachment"
             )
-        found.append(Id(int(number)))
+        found.append(number)
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fedishare.activitypub import client_posts, writer
+from fedishare.activitypub import client_person, client_posts, writer
 from fedishare.activitypub.addressing import addressing_of
 from fedishare.activitypub.client_doing import MISSING, Context, Doing, Made, actor_of, own_post, seen
 from fedishare.activitypub.client_wishes import (
@@ -260,7 +260,7 @@ _EFFECTS: dict[type, Callable[[Doing, Any], Made]] = {
     Publish: client_posts.publish,
     Vote: client_posts.vote,
     Edit: client_posts.edit,
-    EditMe: client_posts.edit_me,
+    EditMe: client_person.edit_me,
     Remove: client_posts.remove,
     FollowActor: _follow,
     AnswerFollower: _answer,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from fedishare.activitypub import writer
 from fedishare.activitypub.addressing import addressing_of
@@ -20,7 +19,6 @@ from fedishare.activitypub.client_doing import (
 )
 from fedishare.activitypub.client_wishes import (
     Edit,
-    EditMe,
     Publish,
     Remove,
     Vote,
@@ -31,7 +29,6 @@ from fedishare.model.actors import Actor, ActorState
 from fedishare.model.errors import BadInput, PolicyRefusal
 from fedishare.model.ids import Iri, Millis
 from fedishare.model.outgoing import (
-    PublishActor,
     PublishEdit,
     SendVotes,
     WithdrawPost,
@@ -45,7 +42,7 @@ from fedishare.model.posts import (
     Visibility,
 )
 from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
-from fedishare.services import audience, interactions, profiles, quotes
+from fedishare.services import audience, interactions, quotes
 from fedishare.services import posts as post_services
 from fedishare.services.preferences import with_preferences
 from fedishare.store import actors
@@ -188,17 +185,6 @@ def _new_poll(words: Words, before: Poll | None, now: Millis) -> Poll | None:
         ends = words.poll.ends_at if words.poll.ends_at is not None else before.ends_at
         return timed(replace(words.poll, ends_at=ends), now)
     return before
-
-
-def edit_me(doing: Doing, wish: EditMe) -> Made:
-    note = wish.note.words({}) if wish.note is not None else None
-    switches = {"locked": wish.locked, "discoverable": wish.discoverable, "indexable": wish.indexable}
-    wanted: dict[str, Any] = {name: value for name, value in switches.items() if value is not None}
-    profile = profiles.reworded(doing.me.profile, doing.context.site, name=wish.name, note=note)
-    changed = profiles.change(doing.tx, doing.me, replace(profile, **wanted))
-    iri = doing.named("updates", PublishActor)
-    described = writer.actor_document(changed, actors.keys_of(doing.tx, changed), names=doing.names)
-    return Made(iri, writer.update_actor(iri, described, to=[doing.names.followers(changed.name)]))
 
 
 def remove(doing: Doing, wish: Remove) -> Made:

@@ -9,6 +9,7 @@ says about ids is not read. Everything is pure. What cannot be meant raises `Bad
 from __future__ import annotations
 
 from fedishare.activitypub.addressing import PUBLIC, PUBLIC_FORMS
+from fedishare.activitypub.client_reading_person import edit_me
 from fedishare.activitypub.client_wishes import (
     BY_ID,
     UNDONE,
@@ -16,7 +17,6 @@ from fedishare.activitypub.client_wishes import (
     AnswerFollower,
     BlockActor,
     Edit,
-    EditMe,
     FollowActor,
     LikePost,
     Me,
@@ -55,7 +55,7 @@ from fedishare.model.errors import BadDocument, BadInput, NotAllowed
 from fedishare.model.ids import Domain, Iri, Millis, parse_domain
 from fedishare.model.names import RefKind
 from fedishare.model.posts import LOCAL, PARTNERS, Poll, PollOption, PostKind, Reach, Visibility
-from fedishare.text import clean_text, plain_text
+from fedishare.text import clean_text
 
 MAX_PEOPLE = 100
 """People that one activity may be addressed to: each one that we do not know is read at its partner."""
@@ -191,7 +191,7 @@ def _update(document: Document, me: Me, reading: Reading) -> Wish:
     inner = _object(document, me, reading)
     target = _target(document, reading)
     if target == me.iri:
-        return _edit_me(inner)
+        return edit_me(inner, reading)
     if inner.get("type") is not None and _kind(inner) not in _POSTS:
         raise BadInput(f"object: a Note or a Question was expected, found {_kind(inner)[:80]!r}", path="object.type")
     if any(each.get(field) for each in (document, inner) for field in ("bto", "bcc")):
@@ -263,35 +263,6 @@ def _poll(inner: Document, reading: Reading) -> Poll | None:
             raise BadInput("a poll option with a name was expected", path="oneOf")
         options.append(PollOption(clean_text(title[: 8 * MAX_NAME]).strip()))
     return Poll(tuple(options), multiple, Millis(ends) if ends is not None else None, voters=0)
-
-
-def _edit_me(inner: Document) -> EditMe:
-    known = {"id", "type", "@context", "attributedTo", "name", "summary", "manuallyApprovesFollowers", "discoverable",
-             "indexable"}  # fmt: skip
-    unknown = sorted(key for key in inner if key not in known)
-    if unknown:
-        fields = ", ".join(unknown)[:200]
-        raise BadInput(
-            f"of a person, name, summary and who may follow can be changed here, not {fields}", path="object"
-        )
-
-    def switch(name: str) -> bool | None:
-        value = inner.get(name)
-        if value is not None and not isinstance(value, bool):
-            raise BadInput(f"{name}: true or false was expected, found {shown(value)}", path=name)
-        return False if name in inner and value is None else value
-
-    name, note = inner.get("name"), inner.get("summary")
-    for field, value in (("name", name), ("summary", note)):
-        if value is not None and not isinstance(value, str):
-            raise BadInput(f"{field}: text was expected, found {shown(value)}", path=field)
-    return EditMe(
-        plain_text(str(name or "")) if "name" in inner else None,
-        Text(html=html(note, MAX_HTML)) if "summary" in inner else None,
-        switch("manuallyApprovesFollowers"),
-        switch("discoverable"),
-        switch("indexable"),
-    )
 
 
 # Everything else

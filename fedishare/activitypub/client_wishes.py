@@ -95,14 +95,27 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class EditMe:
-    """Update of oneself; None is not given, the empty text removes."""
+class Picture:
+    """A picture for one's profile: an upload by its id, or a file of ours by its address. None says nothing of it."""
 
-    name: str | None
-    note: Text | None
-    locked: bool | None
-    discoverable: bool | None
-    indexable: bool | None
+    source: Iri
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EditMe:
+    """Update of oneself; None is not given, what is empty removes."""
+
+    kind: str | None = None
+    name: str | None = None
+    note: Text | None = None
+    locked: bool | None = None
+    discoverable: bool | None = None
+    indexable: bool | None = None
+    fields: tuple[tuple[str, Text], ...] | None = None
+    domains: tuple[str, ...] | None = None
+    pictures: tuple[tuple[str, Picture | None], ...] = ()
+    """``avatar`` and ``header``, those that are given; None removes."""
 
 
 @dataclass(frozen=True, slots=True)

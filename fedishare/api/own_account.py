@@ -12,22 +12,20 @@ from fedishare.api import entities
 from fedishare.api.http import Api, Params, Preferences, streamed
 from fedishare.api.statuses import own
 from fedishare.api.table import OWN, Table
-from fedishare.api.uploads import file_of, profile_picture, too_large
+from fedishare.api.uploads import file_of, too_large
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Access, Rate, Route
 from fedishare.model.actors import Actor, ActorKind, Field, Image, Profile
 from fedishare.model.errors import BadInput, FedishareError, NotAllowed, NotFound, TooLarge
-from fedishare.model.ids import Domain, Id, parse_domain
+from fedishare.model.ids import Id
 from fedishare.model.media import Kept
 from fedishare.model.posts import Visibility
-from fedishare.services import accounts as account_services
-from fedishare.services import emojis, media, profiles
+from fedishare.services import media, profiles
 from fedishare.services.media import check_description
 from fedishare.store import credentials, relations
 from fedishare.store.db import Tx
-from fedishare.text import clean_text, compose_html, plain_text
+from fedishare.text import clean_text, plain_text
 
-MAX_FIELDS, MAX_FIELD, MAX_DOMAINS = 4, 255, 100
 PICTURES = ("avatar", "header")
 QUOTE_POLICIES = ("public", "followers", "nobody")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}\Z")
@@ -75,7 +73,7 @@ class OwnAccount:
                 for name in PICTURES:
                     source = file_of(found, name, largest)
                     if source is not None:
-                        pictures[name] = await profile_picture(studio, source, name)
+                        pictures[name] = await studio.keep_profile_picture(source, name)
                 answer = await self.api.database.write(self._update, call.me.id, found, pictures)
         except FedishareError as error:
             await studio.remove([kept.name for kept in pictures.values()])
@@ -100,12 +98,15 @@ class OwnAccount:
             indexable=found.flag("indexable", profile.indexable),
             hide_collections=found.flag("hide_collections", profile.hide_collections),
             fields=self._fields(found) if "fields_attributes" in found else profile.fields,
-            attribution_domains=_domains(found) if "attribution_domains" in found else profile.attribution_domains,
+            attribution_domains=(
+                profiles.domains(found.texts("attribution_domains"))
+                if "attribution_domains" in found
+                else profile.attribution_domains
+            ),
         )  # fmt: skip
-        profile = emojis.profile_dressed(tx, self.api.site, profile)
         bot = found.flag("bot", actor.kind.is_bot)
         kind = actor.kind if bot == actor.kind.is_bot else (ActorKind.SERVICE if bot else ActorKind.PERSON)
-        account_services.update_profile(tx, actor, profile, kind)
+        profiles.change(tx, self.api.site, actor, profile, kind)
         self._choose(tx, viewer, found.section("source"))
         return self._own(tx, viewer)
 
@@ -137,21 +138,15 @@ class OwnAccount:
         if before is not None:
             media.drop_picture(tx, self.api.site, before)
             gone: dict[str, Any] = {name: None}
-            account_services.update_profile(tx, actor, replace(actor.profile, **gone), actor.kind)
+            profiles.change(tx, self.api.site, actor, replace(actor.profile, **gone))
         return self._own(tx, viewer)
 
     def _fields(self, found: Params) -> tuple[Field, ...]:
         given = found.raw("fields_attributes")
         rows = list(given.values()) if isinstance(given, dict) else given if isinstance(given, list) else [given]
-        if len(rows) > MAX_FIELDS or not all(isinstance(row, dict) for row in rows):
-            raise BadInput(f"Validation failed: at most {MAX_FIELDS} fields, each with name and value", path="fields")
-        fields = []
-        for row in map(Params, rows):
-            name, value = clean_text(row.text("name"))[:MAX_FIELD], clean_text(row.text("value"))[:MAX_FIELD]
-            if name.strip():
-                html = compose_html(value, mentions={}, hashtag_url=self.api.site.names.tag)
-                fields.append(Field(name, html.removeprefix("<p>").removesuffix("</p>")))
-        return tuple(fields)
+        if not all(isinstance(row, dict) for row in rows):
+            raise BadInput(profiles.BAD_FIELDS, path="fields")
+        return profiles.fields(self.api.site, [(row.text("name"), row.text("value")) for row in map(Params, rows)])
 
     def _choose(self, tx: Tx, viewer: Id, source: Params | None) -> None:
         kept = credentials.get(tx, viewer)
@@ -194,20 +189,6 @@ class OwnAccount:
         return json_answer(kept is not None and kept.confirmed_at is not None)
 
 
-def _domains(found: Params) -> tuple[Domain, ...]:
-    """``attribution_domains``: whose pages may name this person as their author. Raises `BadInput`."""
-    words = [text for text in found.texts("attribution_domains") if text.strip()]
-    if len(words) > MAX_DOMAINS:
-        raise BadInput(
-            f"Validation failed: Attribution domains are more than {MAX_DOMAINS}", path="attribution_domains"
-        )
-    try:
-        return tuple(dict.fromkeys(parse_domain(word) for word in words))
-    except BadInput as error:
-        sentence = "Validation failed: Attribution domains contains an invalid domain name"
-        raise BadInput(sentence, path="attribution_domains") from error
-
-
 def _language(source: Params, before: str | None) -> str | None:
     """``source[language]``; empty is none. Raises `BadInput`."""
     if "language" not in source:
@@ -230,7 +211,7 @@ def routes(api: Api, table: Table) -> list[Route]:
     """The lines of the registry."""
     found, line = OwnAccount(api), table.line
     return [
-        line("GET", "/api/v1/accounts/verify_credentials", "read:accounts", found.verify, OWN),
+        line("GET", "/api/v1/accounts/verify_credentials", "read:accounts profile", found.verify, OWN),
         Route(
             method="PATCH", path="/api/v1/accounts/update_credentials", handler=found.update, access=Access.TOKEN,
             scopes=("write:accounts",), rate=Rate.API, max_body=found.max_body, audience=OWN, streams=True,

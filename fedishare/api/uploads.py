@@ -8,19 +8,14 @@ from typing import Any, BinaryIO
 from starlette.datastructures import UploadFile
 
 from fedishare.api.http import Params, parse_id
-from fedishare.media.images import Bounds
-from fedishare.media.studio import Studio
 from fedishare.model.errors import BadInput
 from fedishare.model.ids import Id
-from fedishare.model.media import Kept
 from fedishare.services.media import Note, check_description
 from fedishare.text import clean_text
 
 MIB = 1024 * 1024
 FOCUS = "Validation failed: Focus must be two numbers from -1 to 1, with a comma"
 BLANK = "Validation failed: File can't be blank"
-AVATAR = Bounds(box=(400, 400))
-HEADER = Bounds(box=(1500, 500))
 
 
 def too_large(limit: int) -> BadInput:
@@ -74,10 +69,3 @@ def media_notes(found: Params) -> dict[Id, Note]:
         if isinstance(row, dict) and row.get("id") is not None:
             notes[parse_id(str(row["id"]))] = read_note(Params(row))
     return notes
-
-
-async def profile_picture(studio: Studio, source: BinaryIO, name: str) -> Kept:
-    """An avatar or header, cut to size and kept; animation stays. Raises `BadInput`."""
-    found = await studio.identify(source)
-    picture = await studio.picture(source, found, AVATAR if name == "avatar" else HEADER)
-    return await studio.keep(picture.original)

@@ -25,6 +25,8 @@ from fedishare.model.media import Kept, Work
 log = logging.getLogger(__name__)
 
 THREADS = 2
+PICTURES = {"avatar": Bounds(box=(400, 400)), "header": Bounds(box=(1500, 500))}
+"""The pictures of a profile, and into what each is cut."""
 T = TypeVar("T")
 
 
@@ -83,6 +85,19 @@ class Studio:
             await self.remove([original.name])
             raise
         return Work("image", original, preview, picture.blurhash)
+
+    async def keep_profile_picture(self, source: BinaryIO, name: str) -> Kept:
+        """An avatar or header, cut to size and kept; animation stays. Raises `BadInput`."""
+        found = await self.identify(source)
+        return await self.keep((await self.picture(source, found, PICTURES[name])).original)
+
+    async def keep_profile_copy(self, file: str, name: str) -> Kept:
+        """The same from a picture that we keep. Raises `BadInput`, also when it is there no more."""
+        try:
+            body = await self.aside(self.folder.local(file).read_bytes)
+        except FileNotFoundError as error:
+            raise BadInput("Validation failed: the file is not here any more", path=name) from error
+        return await self.keep_profile_picture(io.BytesIO(body), name)
 
     async def keep_remote(self, digest: str, body: bytes) -> None:
         """What a partner shows, made anew and kept under its digest. Raises `BadInput`."""
