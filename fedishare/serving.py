@@ -31,6 +31,8 @@ from fedishare.model.errors import ConfigError
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+PING_SECONDS = 20.0
+"""How often an open WebSocket is asked whether somebody is there: proxies end what is silent for a minute."""
 RESTART_PAUSE = 1.0
 """Seconds before a worker process that ended by itself is started anew."""
 Ready = Callable[[], None]
@@ -134,6 +136,8 @@ def uvicorn_config(config: Config, app: Callable[[Scope, Receive, Send], object]
         timeout_keep_alive=limits.keep_alive_seconds,
         timeout_graceful_shutdown=max(1, server.shutdown_seconds // 3),
         backlog=BACKLOG,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
         ssl_certfile=server.tls_cert,
         ssl_keyfile=server.tls_key,
         workers=1,

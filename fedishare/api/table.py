@@ -19,9 +19,9 @@ class Table:
     limit: int
 
     def line(self, method: str, path: str, scope: str, handler: Handler, audience: Audience = SEEN) -> Route:
-        """For bearers of a token with ``scope``. ``audience`` says what decides about what it shows."""
+        """For bearers of a token with ``scope``, or one of several. ``audience``: what decides about what is shown."""
         return Route(
-            method=method, path=path, handler=handler, access=Access.TOKEN, scopes=(scope,), rate=Rate.API,
+            method=method, path=path, handler=handler, access=Access.TOKEN, scopes=tuple(scope.split()), rate=Rate.API,
             max_body=self.limit, audience=audience,
         )  # fmt: skip
 

@@ -89,9 +89,13 @@ class Gone(FedishareError):
 
 
 class Conflict(FedishareError):
-    """The change collides with another one."""
+    """The change collides with another one; ``path`` names the field, when there is one."""
 
     status = 409
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class TooLarge(FedishareError):

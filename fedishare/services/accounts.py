@@ -105,9 +105,9 @@ def create(
         raise BadInput(f"{email!r} is not an e-mail address", path="email")
     tx.lock(f"name:{name.lower()}")
     if actors.by_handle(tx, Handle(name)) is not None:
-        raise Conflict(f"the name {name!r} is taken")
+        raise Conflict(f"the name {name!r} is taken", path="username")
     if email is not None and credentials.by_email(tx, email) is not None:
-        raise Conflict(f"the e-mail address {email!r} is taken")
+        raise Conflict(f"the e-mail address {email!r} is taken", path="email")
     made = _insert(tx, site.names, name, kind, Profile(display_name=display_name or name), keys)
     credentials.put(
         tx, made.id, email=email, password_hash=password_hash, role=role, rsa_private=keys.rsa_private,
@@ -152,6 +152,11 @@ def ensure_instance_actor(tx: Tx, names: Names, keys: KeyPair) -> Actor:
 def has_instance_actor(tx: Tx) -> bool:
     """Whether the instance actor was made."""
     return actors.by_handle(tx, Handle(actors.INSTANCE_ACTOR)) is not None
+
+
+def is_email(text: str) -> bool:
+    """Whether a text looks like an e-mail address."""
+    return bool(_EMAIL.match(text))
 
 
 def hash_password(password: str) -> str:

@@ -75,6 +75,13 @@ async def test_email_blocks_count_at_sign_up(world: World) -> None:
     assert ("admin.sign_up", "eva") in await org.people["ana"].notifications()
     assert (await admin.post(f"/api/v1/admin/accounts/{waiting['id']}/approve")).json()["approved"] is True
     assert (await me(app, token)).status_code == 200
+    await signs_up(username="fay", email="fay@x.example")
+    (second,) = (await admin.get("/api/v2/admin/accounts", params={"status": "pending"})).json()
+    await admin.post(f"/api/v1/admin/accounts/{second['id']}/reject")
+    assert (await admin.get(f"/api/v1/admin/accounts/{second['id']}")).status_code == 404
+    taken = await signs_up(username="fay", email="other@y.example")
+    assert taken.status_code == 422 and "taken" in taken.json()["error"], "the name stays taken"
+    assert (await admin.post(f"/api/v1/admin/accounts/{second['id']}/reject")).status_code == 404
     # A suspension keeps the address out, in all its spellings; taking it back lets it in.
     act = f"/api/v1/admin/accounts/{waiting['id']}"
     await admin.post(f"{act}/action", json={"type": "suspend"})
@@ -127,7 +134,8 @@ async def test_networks_are_turned_away_at_sign_up_and_at_the_door(world: World)
     ):  # fmt: skip
         assert (await admin.post(IPS, json=body)).status_code == 422, body
     one = (await admin.post(IPS, json={"ip": "2001:db8::1", "severity": "no_access"})).json()
-    assert one["ip"] == "2001:db8::1/128"
+    assert one["ip"] == "2001:db8::1/128" and (await admin.get(f"{IPS}/{one['id']}")).json() == one
+    assert (await admin.get(f"{IPS}/7")).status_code == 404
     assert (await admin.post(IPS, json={"ip": "2001:db8::1", "severity": "no_access"})).status_code == 422
     actions = [row[0] for row in await org.audit()]
     assert actions.count("block.ip") == 4 and "block.remove" in actions

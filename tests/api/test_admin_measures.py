@@ -12,6 +12,7 @@ from fedishare.model.actors import Role
 from tests.api import mastodon
 from tests.api.test_admin_accounts import with_role
 from tests.api.test_entities import as_documented
+from tests.api.test_trends import with_card
 from tests.support.instances import House
 
 
@@ -86,7 +87,9 @@ async def test_moderators_say_what_trends_and_what_a_hashtag_may(home: House) ->
 
     async def trending(kind: str) -> list[str]:
         home.world.clock.forward(6 * 60_000)  # longer than what was counted is kept
-        return [each.get("name") or each["id"] for each in await home.cy.get(f"/api/v1/trends/{kind}")]
+        return [
+            each.get("name") or each.get("id") or each["url"] for each in await home.cy.get(f"/api/v1/trends/{kind}")
+        ]
 
     at = "/api/v1/admin/trends"
     assert set(await trending("tags")) == {"thorax", "odd"} and await trending("statuses") == [first["id"]]
@@ -103,6 +106,13 @@ async def test_moderators_say_what_trends_and_what_a_hashtag_may(home: House) ->
     assert set(await trending("tags")) == {"thorax", "odd"} and await trending("statuses") == [first["id"]]
     assert await trending("links") == [] and (await desk.get(f"{at}/links")).json() == []
     assert (await desk.get(f"{at}/links/publishers")).json() == []
+    for person in (home.ana, home.ben):
+        await home.org.write(with_card, (await person.say("https://lab.example/news"))["id"])
+    assert len(await trending("links")) == 1
+    (link,), (publisher,) = [(await desk.get(f"{at}/{p}")).json() for p in ("links", "links/publishers")]
+    for path in (f"{at}/links/{link['id']}", f"{at}/links/publishers/{publisher['id']}"):
+        assert (await desk.post(f"{path}/reject")).status_code == 200 and await trending("links") == [], path
+        assert (await desk.post(f"{path}/approve")).status_code == 200 and len(await trending("links")) == 1, path
     for path in (f"{at}/links/7/approve", f"{at}/links/publishers/7/reject", f"{at}/tags/7/approve"):
         assert (await desk.post(path)).status_code == 404, path
     secret = await home.ben.say("@cy psst", visibility="direct")

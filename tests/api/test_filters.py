@@ -144,6 +144,7 @@ async def test_old_apps_have_one_keyword_each(home: House) -> None:
     refused = await ben.client.put(f"{at}/{made.id}", json={"phrase": "dog", "context": ["home"]})
     assert refused.status_code == 422 and "more than one filter keyword" in refused.json()["error"]
     assert (await ben.client.put(f"{at}/{made.id}", json={"phrase": "cow"})).json()["phrase"] == "cow"
+    assert as_documented(await ben.client.get(f"{at}/{made.id}"), FilterV1).phrase == "cow"
     assert (await home.cy.client.get(f"{at}/{made.id}")).json() == MISSING
     assert (await home.cy.client.delete(f"{at}/{made.id}")).json() == MISSING
     for keyword in (made.id, other["id"]):

@@ -79,6 +79,25 @@ async def test_a_picture_from_upload_to_deletion(both: House) -> None:
     assert kept(both) == []
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF"])
+async def test_each_format_and_a_thumbnail_of_ones_own(home: House, kind: str) -> None:
+    ana = home.ana
+    small = {"thumbnail": ("t.png", picture(size=(30, 20), colour=(0, 0, 255)), "image/png")}
+    files = {"file": ("x", picture(kind), "application/octet-stream")}
+    made = (await ana.client.post("/api/v1/media", files=files | small)).json()
+    assert made["type"] == "image" and made["meta"]["original"]["size"] == "64x48" and made["blurhash"]
+    assert (made["meta"]["small"]["width"], made["meta"]["small"]["height"]) == (30, 20)
+    shown = Image.open(io.BytesIO((await load(ana, made["preview_url"])).content)).convert("RGB")
+    assert shown.size == (30, 20) and shown.getpixel((5, 5)) == (0, 0, 255)
+    other = {"thumbnail": ("t.gif", moving(size=(20, 30)), "image/gif")}
+    changed = (await ana.client.put(f"/api/v1/media/{made['id']}", files=other)).json()
+    assert changed["meta"]["small"]["width"] == 20 and changed["url"].partition("?")[0] == made["url"].partition("?")[0]
+    wrong = await ana.client.put(f"/api/v1/media/{made['id']}", files={"thumbnail": ("t", b"<svg/>", "image/png")})
+    assert wrong.status_code == 422
+    await tidy(home)
+    assert len(kept(home)) == 2, "the thumbnail before it is gone, and nothing is left of what was refused"
+
+
 async def test_order_edits_and_history(both: House) -> None:
     ana = both.ana
     one, two, three = [await upload(ana, picture(colour=(n, n, n))) for n in (10, 20, 30)]
@@ -185,6 +204,10 @@ async def test_profile_pictures(both: House) -> None:
     assert (await load(ben, seen["avatar"])).status_code == 404
     await tidy(both)
     assert len(kept(both)) == 1
+    bare = await ana.do("/api/v1/profile/header", 200, "DELETE")
+    assert bare["header"].endswith("/headers/original/missing.svg")
+    await tidy(both)
+    assert kept(both) == []
 
 
 async def test_who_is_deleted_leaves_no_files(both: House) -> None:
@@ -297,6 +320,26 @@ async def test_films_are_made_by_a_job(home: House, tmp_path: Path) -> None:
         "/api/v1/statuses", json={"status": "x", "media_ids": [(await upload(ana, FILM, 202))["id"], other["id"]]}
     )
     assert mixed.status_code == 422
+
+
+async def test_sounds_are_made_by_a_job_or_while_an_old_app_waits(home: House, tmp_path: Path) -> None:
+    ana, studio = home.ana, home.org.server.instance.studio
+    sound = b"ID3" + b"\0" * 200
+    studio.tools = None
+    refused = await upload(ana, sound, 422)
+    assert "cannot be processed on this server" in refused["error"] and kept(home) == []
+    studio.tools = pretend_tools(tmp_path)
+    made = await upload(ana, sound, 202, description="a heart")
+    assert (made["url"], made["preview_url"], made["type"], made["description"]) == (None, None, "audio", "a heart")
+    await home.world.settle()
+    shown = await ana.get(f"/api/v1/media/{made['id']}")
+    assert (await load(ana, shown["url"])).headers["content-type"] == "audio/mpeg"
+    waited = await ana.client.post("/api/v1/media", files={"file": ("x.mp3", sound, "audio/mpeg")})
+    assert waited.status_code == 200 and waited.json()["url"] and waited.json()["meta"]["original"]["duration"] == 2.0
+    said = await ana.say("listen", media_ids=[made["id"]])
+    assert said["media_attachments"][0]["type"] == "audio"
+    await tidy(home)
+    assert [name for name in kept(home) if not name.endswith(".mp3")] == []
 
 
 async def test_films_that_cannot_be_made_are_said_so(home: House, tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ async def test_one_recommends_whom_one_follows(home: House) -> None:
     assert await ben.get("/api/v1/endorsements") == []
     assert (await ana.do(f"{at}/unpin"))["endorsed"] is False, "the older name means the same"
     assert (await ana.do(f"{at}/pin"))["endorsed"] is True
+    assert (await ana.do(f"{at}/unendorse"))["endorsed"] is False and await ana.get("/api/v1/endorsements") == []
+    assert (await ana.do(f"{at}/endorse"))["endorsed"] is True
     await ana.do(f"{at}/unfollow")
     assert await ana.get("/api/v1/endorsements") == [], "whom one follows no more, one recommends no more"
     assert await ana.get(f"{at}/identity_proofs") == []

@@ -49,14 +49,25 @@ async def test_where_it_is_open_the_token_works_at_once(world: World) -> None:
     made = await client.post("/api/v1/accounts", data=FORM)
     assert made.status_code == 200, made.text
     assert (await me(client, made.json())).json()["username"] == "eva"
-    for wrong in (
-        {"username": "eva", "email": "other@x.example"}, {"username": "no spaces"}, {"username": "admin"},
-        {"username": "uma", "password": "short"}, {"username": "uma", "email": "nobody"},
-        {"username": "uma", "email": ""},
-        {"username": "uma", "agreement": "false"}, {"username": "uma", "locale": "???"},
+    for wrong, field, code in (
+        ({"username": "EVA", "email": "other@x.example"}, "username", "ERR_TAKEN"),
+        ({"username": "uma"}, "email", "ERR_TAKEN"),
+        ({"username": "no spaces"}, "username", "ERR_INVALID"), ({"username": "u" * 31}, "username", "ERR_TOO_LONG"),
+        ({"username": "admin"}, "username", "ERR_RESERVED"), ({"username": ""}, "username", "ERR_BLANK"),
+        ({"username": "uma", "password": "short"}, "password", "ERR_TOO_SHORT"),
+        ({"username": "uma", "password": "x" * 5000}, "password", "ERR_TOO_LONG"),
+        ({"username": "uma", "email": "nobody"}, "email", "ERR_INVALID"),
+        ({"username": "uma", "email": ""}, "email", "ERR_BLANK"),
+        ({"username": "uma", "agreement": "false"}, "agreement", "ERR_ACCEPTED"),
+        ({"username": "uma", "locale": "???"}, "locale", "ERR_INCLUSION"),
     ):  # fmt: skip
         refused = await client.post("/api/v1/accounts", data=FORM | wrong)
-        assert refused.status_code in (409, 422), (wrong, refused.text)
+        assert refused.status_code == 422 and list(refused.json()["details"]) == [field], (wrong, refused.text)
+        (said,) = refused.json()["details"][field]
+        assert said["error"] == code and refused.json()["error"].endswith(said["description"])
+    nothing = (await client.post("/api/v1/accounts", data={})).json()
+    assert set(nothing["details"]) == {"username", "email", "password", "agreement"}, "all at once"
+    assert nothing["error"].startswith("Validation failed: Username can't be blank, Email can't be blank")
     assert await org.by_handle("uma") is None
     del client.headers["authorization"]
     assert (await client.post("/api/v1/accounts", data=FORM)).status_code == 401

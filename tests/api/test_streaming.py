@@ -17,6 +17,7 @@ import websockets
 
 from fedishare.services import accounts
 from fedishare.store import credentials
+from tests.support.instances import remote_actor, says
 from tests.support.world import Org, Person, World, new_world
 
 SOON = 5.0
@@ -155,6 +156,69 @@ async def test_server_sent_events(live: Live) -> None:
     async with asyncio.timeout(SOON):
         while live.org.server.hub.listening:  # noqa: ASYNC110 — the end of a connection has no event here
             await asyncio.sleep(0.01)
+
+
+STREAMS = (
+    "user", "user/notification", "public", "public/local", "public/remote", "hashtag?tag=XRay",
+    "hashtag/local?tag=xray", "list?list={list}",
+)  # fmt: skip
+
+
+async def test_every_stream_of_events_carries_what_it_is_for(live: Live) -> None:
+    ana, ben = await live.org.person("ana"), await live.org.person("ben")
+    await ben.follow("ana")
+    made = await ben.do("/api/v1/lists", title="Lab")
+    await ben.do(f"/api/v1/lists/{made['id']}/accounts", account_ids=[str(ana.id)])
+    zoe = await live.org.write(remote_actor, "zoe", "lab.example")
+
+    async def first(client: httpx.AsyncClient, path: str, open_: asyncio.Event) -> tuple[str, str]:
+        url = f"http://{live.address}/api/v1/streaming/{path.format(list=made['id'])}"
+        async with client.stream("GET", url, headers=dict(ben.client.headers)) as answer:
+            assert answer.http_version == "HTTP/1.1" and "no-store" in answer.headers["cache-control"]
+            lines = answer.aiter_lines()
+            assert await anext(lines) == ":)"
+            open_.set()
+            kind = next_of(await until(lines, "event: "))
+            return kind, json.loads(next_of(await until(lines, "data: ")))["id"]
+
+    opened = [asyncio.Event() for _ in STREAMS]
+    async with httpx.AsyncClient() as client, asyncio.timeout(SOON):
+        tasks = [asyncio.create_task(first(client, path, up)) for path, up in zip(STREAMS, opened, strict=True)]
+        await asyncio.gather(*(up.wait() for up in opened))
+        far = await live.org.write(says, live.org.server.instance.site, zoe.id, 1, "far", hashtags=("ward",))
+        near = await ana.say("@ben near #xray")
+        found = dict(zip(STREAMS, await asyncio.gather(*tasks), strict=True))
+        health = await client.get(f"http://{live.address}/api/v1/streaming/health")
+    assert (health.status_code, health.text) == (200, "OK")
+    told = (await ben.get("/api/v1/notifications"))[0]["id"]
+    assert found.pop("user/notification") == ("notification", told)
+    assert found.pop("user")[1] in (near["id"], told)
+    assert found.pop("public") == ("update", str(far.id)) == found.pop("public/remote"), "the first of both"
+    assert set(found.values()) == {("update", near["id"])}
+
+
+async def until(lines: AsyncIterator[str], start: str) -> str:
+    """The next line that begins so."""
+    while not (line := await anext(lines)).startswith(start):
+        pass
+    return line
+
+
+def next_of(line: str) -> str:
+    """What stands behind the colon."""
+    return line.partition(": ")[2]
+
+
+async def test_a_silent_stream_has_a_heart_beat(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedishare.api.streaming.BEAT_SECONDS", 0.01)
+    ana = await live.org.person("ana")
+    async with httpx.AsyncClient() as client, asyncio.timeout(SOON):
+        url = f"http://{live.address}/api/v1/streaming/user"
+        async with client.stream("GET", url, headers=dict(ana.client.headers)) as answer:
+            lines = answer.aiter_lines()
+            assert [await until(lines, ":thump") for _ in range(2)] == [":thump"] * 2
+            status = await ana.say("and what is posted comes between")
+            assert json.loads(next_of(await until(lines, "data: ")))["id"] == status["id"]
 
 
 async def test_a_token_that_ends_ends_its_streams(live: Live) -> None:

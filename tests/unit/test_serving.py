@@ -130,6 +130,7 @@ def test_what_the_configuration_says_reaches_the_server() -> None:
     text = "[limits]\nconnections = 77\nkeep_alive_seconds = 9\n"
     made = uvicorn_config(config(more=text), hello)
     assert (made.limit_concurrency, made.timeout_keep_alive) == (77, 9)
+    assert (made.ws_ping_interval, made.ws_ping_timeout) == (20, 20), "a heart-beat that proxies can hear"
     assert not made.proxy_headers, "nobody's X-Forwarded-For is believed unless it is listed"
     assert not made.server_header and not made.access_log
     text = LOCAL.format(0) + 'trusted_proxies = ["10.0.0.0/8"]\n'
