@@ -12,6 +12,7 @@ from fedishare.store import actors, people, relations
 from fedishare.store.db import Tx
 
 MAX_NOTE = 2000
+MAX_DOMAINS = 5_000
 INVALID_DOMAIN = "Validation failed: Domain is not a valid domain name"
 
 
@@ -60,9 +61,15 @@ def wanted_domain(text: str, *, ours: Domain) -> Domain:
 
 
 def block_domain(tx: Tx, actor: Actor, domain: Domain) -> None:
-    """A local person wants nothing of a domain: follows in both directions end, notifications from there go."""
+    """A local person wants nothing of a domain: follows in both directions end, notifications from there go.
+
+    Raises `BadInput` beyond the limit.
+    """
+    tx.lock(f"domain blocks:{actor.id}")
     if not people.block_domain(tx, actor.id, domain):
         return
+    if people.count_domains(tx, actor.id) > MAX_DOMAINS:
+        raise BadInput(f"Validation failed: You cannot block more than {MAX_DOMAINS} domains", path="domain")
     for ident in people.followed_at(tx, actor.id, domain):
         relation_services.unfollow(tx, actor, ident)
     for ident in people.followers_from(tx, actor.id, domain):

@@ -9,6 +9,7 @@ from fedishare.store.db import Tx
 from fedishare.text import normalise_hashtag, scan
 
 MAX_FEATURED = 10
+MAX_FOLLOWED = 1_000
 
 
 def name_of(text: str) -> str | None:
@@ -27,8 +28,10 @@ def known(text: str) -> str:
 
 
 def follow(tx: Tx, owner: Id, tag: str) -> None:
-    """From now on, public posts with the hashtag come into the home timeline."""
-    tags.follow(tx, owner, tag)
+    """From now on, public posts with the hashtag come into the home timeline. Raises `BadInput` beyond the limit."""
+    tx.lock(f"followed tags:{owner}")
+    if tags.follow(tx, owner, tag) and tags.count_followed(tx, owner) > MAX_FOLLOWED:
+        raise BadInput(f"Validation failed: You cannot follow more than {MAX_FOLLOWED} hashtags")
 
 
 def unfollow(tx: Tx, owner: Id, tag: str) -> None:

@@ -12,6 +12,8 @@ from fedishare.store.actors import from_row as actor_from_row
 from fedishare.store.db import Tx, sql
 from fedishare.store.paging import FIRST, Page, paged, rows
 
+MAX_FAMILIAR = 50
+"""Followers of one account that are shown as familiar, the last ones first."""
 MAX_FRIENDS = 200
 """Of how many people whom somebody follows, the last first, it is looked whom they follow."""
 PUT_NOTE = sql(
@@ -37,6 +39,7 @@ PUT_DOMAIN = sql(
 )
 DROP_DOMAIN = sql("domain_block_drop", "DELETE FROM domain_block WHERE actor_id = :actor AND domain = :domain")
 DOMAIN_BLOCKED = sql("domain_block_exists", "SELECT 1 FROM domain_block WHERE actor_id = :actor AND domain = :domain")
+COUNT_DOMAINS = sql("domain_blocks_count", "SELECT count(*) FROM domain_block WHERE actor_id = :actor")
 DOMAINS_PAGE = paged(
     "domain_blocks_page",
     "SELECT id, domain FROM domain_block WHERE actor_id = :id AND id < :before AND id > :after",
@@ -105,13 +108,16 @@ DIRECTORY_ACTIVE = sql(
 )
 FAMILIAR = sql(
     "familiar_followers",
-    f"""SELECT t.followee_id, {ACTOR_COLUMNS} FROM follow m
-        JOIN follow t ON t.follower_id = m.followee_id AND t.state = 1 AND t.followee_id IN :ids[]
-        JOIN actor o ON o.id = t.followee_id AND o.profile NOT LIKE '%"hide_collections":true%'
-        JOIN actor a ON a.id = m.followee_id
-        WHERE m.follower_id = :viewer AND m.state = 1 AND a.state < 2
-          AND a.profile NOT LIKE '%"hide_collections":true%'
-        ORDER BY t.id DESC""",
+    f"""SELECT w.followee_id, {ACTOR_COLUMNS} FROM (
+          SELECT t.followee_id, t.follower_id, t.id,
+              row_number() OVER (PARTITION BY t.followee_id ORDER BY t.id DESC) AS place
+          FROM follow m
+          JOIN follow t ON t.follower_id = m.followee_id AND t.state = 1 AND t.followee_id IN :ids[]
+          JOIN actor o ON o.id = t.followee_id AND o.profile NOT LIKE '%"hide_collections":true%'
+          JOIN actor f ON f.id = m.followee_id AND f.state < 2 AND f.profile NOT LIKE '%"hide_collections":true%'
+          WHERE m.follower_id = :viewer AND m.state = 1) w
+        JOIN actor a ON a.id = w.follower_id
+        WHERE w.place <= :most ORDER BY w.id DESC""",
 )
 FORGET_NOTES = sql("account_note_forget", "DELETE FROM account_note WHERE actor_id = :actor OR target_id = :actor")
 FORGET_ENDORSEMENTS = sql("endorsement_forget", "DELETE FROM endorsement WHERE actor_id = :actor OR target_id = :actor")
@@ -157,6 +163,11 @@ def unblock_domain(tx: Tx, actor: Id, domain: Domain) -> None:
 def blocks_domain(tx: Tx, actor: Id, domain: Domain | None) -> bool:
     """Whether an actor blocks a domain; nobody blocks this instance."""
     return domain is not None and tx.one(DOMAIN_BLOCKED, actor=actor, domain=domain) is not None
+
+
+def count_domains(tx: Tx, actor: Id) -> int:
+    """How many domains an actor blocks."""
+    return int(tx.value(COUNT_DOMAINS, actor=actor))
 
 
 def blocked_domains(tx: Tx, actor: Id, page: Page) -> list[tuple[Id, Domain]]:
@@ -206,7 +217,7 @@ def directory(tx: Tx, viewer: Id, *, by_age: bool, local: bool, limit: int, skip
 def familiar(tx: Tx, viewer: Id, idents: Iterable[Id]) -> dict[Id, list[Actor]]:
     """The followers of each account whom ``viewer`` follows, as far as neither hides the list."""
     result: dict[Id, list[Actor]] = {}
-    for row in tx.all(FAMILIAR, viewer=viewer, ids=list(idents)):
+    for row in tx.all(FAMILIAR, viewer=viewer, ids=list(idents), most=MAX_FAMILIAR):
         result.setdefault(row[0], []).append(actor_from_row(row[1:]))
     return result
 

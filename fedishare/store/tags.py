@@ -41,6 +41,7 @@ FOLLOWED_PAGE = paged(
     "SELECT t.id, t.tag FROM tag_follow t WHERE t.owner_id = :owner AND t.id < :before AND t.id > :after",
     "t.id",
 )
+COUNT_FOLLOWED = sql("tags_count_followed", "SELECT count(*) FROM tag_follow WHERE owner_id = :owner")
 FEATURE = sql(
     "tag_feature_put", "INSERT INTO tag_feature (owner_id, tag, id) VALUES (:owner, :tag, :id) ON CONFLICT DO NOTHING"
 )
@@ -136,6 +137,11 @@ def unfollow(tx: Tx, owner: Id, tag: str) -> bool:
 def followed(tx: Tx, owner: Id, tags: Iterable[str]) -> frozenset[str]:
     """Those of ``tags`` that somebody follows."""
     return frozenset(row[0] for row in tx.all(FOLLOWED, owner=owner, tags=list(tags)))
+
+
+def count_followed(tx: Tx, owner: Id) -> int:
+    """How many hashtags somebody follows."""
+    return int(tx.value(COUNT_FOLLOWED, owner=owner))
 
 
 def followed_page(tx: Tx, owner: Id, at: Page) -> list[tuple[Id, str]]:

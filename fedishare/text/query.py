@@ -124,7 +124,7 @@ def _day(text: str) -> date | None:
         found = date(int(match[1]), int(match[2]), int(match[3]))
     except ValueError:
         return None
-    return min(found, LAST_DAY) if FIRST_YEAR <= found.year else None
+    return min(found, LAST_DAY) if found.year >= FIRST_YEAR else None
 
 
 def _dated(query: Query, name: str, day: date, negative: bool) -> Query:
