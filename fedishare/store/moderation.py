@@ -130,10 +130,14 @@ class Report:
     resolved_at: Millis | None
 
 
+MAX_LIKE = 320
+"""Characters of a pattern that are compared: no name or address is longer, and SQLite takes no pattern without end."""
+
+
 def _like(text: str, *, inside: bool = False) -> str:
     if not text:
         return ""
-    escaped = like_text(text.lower())
+    escaped = like_text(text[:MAX_LIKE].lower())
     return f"%{escaped}%" if inside else f"{escaped}%"
 
 
