@@ -19,7 +19,7 @@ PUBLIC = f"{AS2}#Public"
 TYPE = "application/activity+json"
 CLINIC, LAB, EVIL = "clinic.example", "lab.example", "evil.example"
 GRIM = "grim.example"
-"""A partner of the clinic that gets nothing wider than followers-only posts, and whose server is for the test to write."""
+"""A partner of the clinic that gets followers-only posts at most, and whose server is for the test to write."""
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00"
     b"\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
@@ -96,13 +96,18 @@ class Side:
 
 
 @asynccontextmanager
-async def new_side(folder: Path) -> AsyncIterator[Side]:
-    """Both sides, whose terms let documents say that a post is public; nothing was said yet."""
+async def new_side(folder: Path, database_url: str | None = None) -> AsyncIterator[Side]:
+    """Both sides, whose terms let documents say that a post is public; nothing was said yet.
+
+    ``database_url``: the clinic's database, of whatever engine; the lab's is SQLite.
+    """
+    database = {"database": {"url": database_url}} if database_url is not None else {}
     async with new_world(folder) as world:
         clinic = await world.org(
             CLINIC,
             [{"domain": LAB, "public_addressing": True}, {"domain": GRIM, "ceiling_out": "private"}],
             posts={"default_reach": "partners"},
+            **database,
         )
         lab = await world.org(LAB, [{"domain": CLINIC, "public_addressing": True}], posts={"default_reach": "partners"})
         ana, amy, ben = await clinic.person("ana"), await clinic.person("amy"), await lab.person("ben")
