@@ -89,7 +89,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[AccountField, ...]
     privacy: str
     sensitive: bool = False
-    language: str | None = None
+    language: str = ""
     follow_requests_count: int = 0
     hide_collections: bool = False
     discoverable: bool = True
@@ -371,7 +371,8 @@ def relationship(found: Relationship) -> RelationshipEntity:
     """A Relationship."""
     return RelationshipEntity(
         id=str(found.id), following=found.following, showing_reblogs=found.showing_boosts, notifying=found.notifying,
-        languages=found.languages or None, followed_by=found.followed_by, blocking=found.blocking, blocked_by=found.blocked_by,
+        languages=found.languages or None, followed_by=found.followed_by, blocking=found.blocking,
+        blocked_by=found.blocked_by,
         muting=found.muting, muting_notifications=found.muting_notifications,
         muting_expires_at=time_text(found.muting_until),
         requested=found.requested, requested_by=found.requested_by, domain_blocking=found.domain_blocking,

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import msgspec
 
 from fedishare import __version__
+from fedishare.api import entities
 from fedishare.api.admin_domains import digest_of
 from fedishare.api.http import Api
-from fedishare.api.instance_texts import InstanceTexts, Rule, read_texts, rule_entity, terms_entity
+from fedishare.api.instance_texts import Document, InstanceTexts, Rule, read_texts, rule_entity, terms_entity
 from fedishare.api.table import OWN, Table
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Route
@@ -134,12 +135,6 @@ class InstanceInfo:
                 "max_options": site.max_poll_options, "max_characters_per_option": site.max_option_characters,
                 "min_expiration": MIN_POLL_SECONDS, "max_expiration": MAX_POLL_SECONDS,
             },
-            "translation": {"enabled": False},
-            "timelines_access": {
-                name: {"local": "authenticated", "remote": "authenticated"}
-                for name in ("live_feeds", "hashtag_feeds", "trending_link_feeds")
-            },
-            "limited_federation": True,
         }  # fmt: skip
 
     def _urls(self) -> dict[str, object]:
@@ -169,6 +164,12 @@ class InstanceInfo:
         image = f"{names.origin}/headers/original/missing.svg"
         configuration: dict[str, object] = {
             **self._configuration(), "urls": self._urls(), "vapid": {"public_key": self.api.sender.public_key},
+            "translation": {"enabled": False},
+            "timelines_access": {
+                name: {"local": "authenticated", "remote": "authenticated"}
+                for name in ("live_feeds", "hashtag_feeds", "trending_link_feeds")
+            },
+            "limited_federation": True,
         }  # fmt: skip
         return json_answer(
             {
@@ -178,9 +179,7 @@ class InstanceInfo:
                 "source_url": f"{names.origin}/about",
                 "description": settings.description,
                 "usage": {"users": {"active_month": facts.numbers.active}},
-                "thumbnail": {
-                    "url": image, "blurhash": None, "versions": {"@1x": image, "@2x": image}, "description": "",
-                },
+                "thumbnail": {"url": image, "versions": {"@1x": image, "@2x": image}, "description": ""},
                 "icon": [{"src": f"{names.origin}/avatars/original/missing.svg", "size": "64x64"}],
                 "languages": settings.languages,
                 "configuration": configuration,
@@ -236,13 +235,11 @@ class InstanceInfo:
 
     async def extended_description(self, call: Call) -> Answer:
         """``GET /api/v1/instance/extended_description``"""
-        found = self._texts.description
-        return json_answer(found or {"updated_at": None, "content": ""})
+        return json_answer(self._texts.description or await self.api.database.read(_nothing_yet))
 
     async def privacy_policy(self, call: Call) -> Answer:
         """``GET /api/v1/instance/privacy_policy``"""
-        found = self._texts.privacy
-        return json_answer(found or {"updated_at": None, "content": ""})
+        return json_answer(self._texts.privacy or await self.api.database.read(_nothing_yet))
 
     async def terms(self, call: Call) -> Answer:
         """``GET /api/v1/instance/terms_of_service`` and ``…/{date}``"""
@@ -275,6 +272,12 @@ class InstanceInfo:
         if not self._config.instance.activity:
             raise NotFound("Record not found")
         return json_answer(await self.api.database.read(_weeks))
+
+
+def _nothing_yet(tx: Tx) -> Document:
+    """Instead of a text that nobody has written: empty since there is an instance."""
+    born = actors.by_handle(tx, Handle(actors.INSTANCE_ACTOR))
+    return Document(entities.instant(born.created_at if born is not None else Millis(0)), "")
 
 
 def _weeks(tx: Tx) -> list[Mapping[str, str]]:

@@ -58,7 +58,7 @@ class OwnAccount:
         fields = tuple(entities.AccountField(f.name, plain_text(f.value)) for f in profile.fields)
         return entities.Source(
             note=profile.source, fields=fields, privacy=chosen.privacy or site.default_visibility.word,
-            sensitive=chosen.sensitive, language=chosen.language, hide_collections=profile.hide_collections,
+            sensitive=chosen.sensitive, language=chosen.language or "", hide_collections=profile.hide_collections,
             discoverable=profile.discoverable, indexable=profile.indexable, quote_policy=chosen.quote_policy,
             attribution_domains=profile.attribution_domains, reach=entities.reach_of(site.default_reach),
             follow_requests_count=relations.count_requests(tx, viewer),
@@ -169,7 +169,7 @@ class OwnAccount:
             {
                 "posting:default:visibility": mine.source.privacy,
                 "posting:default:sensitive": mine.source.sensitive,
-                "posting:default:language": mine.source.language,
+                "posting:default:language": mine.source.language or None,
                 "posting:default:quote_policy": mine.source.quote_policy,
                 "reading:expand:media": "default",
                 "reading:expand:spoilers": False,

@@ -38,7 +38,7 @@ class ScheduledPoll(msgspec.Struct, frozen=True, kw_only=True):
     """The poll of a scheduled status."""
 
     options: tuple[str, ...]
-    expires_in: int
+    expires_in: str
     multiple: bool
     hide_totals: bool
 
@@ -102,7 +102,7 @@ def _params(found: Scheduled) -> ScheduledParams:
         sensitive=draft.sensitive or None, spoiler_text=draft.summary or None,
         visibility=draft.visibility.word if draft.visibility is not None else None, language=draft.language,
         poll=ScheduledPoll(
-            options=tuple(option.title for option in poll.options), expires_in=found.poll_seconds,
+            options=tuple(option.title for option in poll.options), expires_in=str(found.poll_seconds),
             multiple=poll.multiple, hide_totals=poll.hide_totals,
         ) if poll is not None else None,
         idempotency=found.key, in_reply_to_id=draft.in_reply_to_id,

@@ -208,10 +208,10 @@ class Statuses:
             {
                 "content": content.html, "spoiler_text": content.summary, "sensitive": content.sensitive,
                 "created_at": entities.instant(at), "account": raw,
-                "poll": {"options": [{"title": o.title} for o in content.poll.options]} if content.poll else None,
                 "media_attachments": entities.attachments(post.id, content.attachments, links),
                 "emojis": entities.emojis_of(content.emojis, partial(links.of_post, post.id)),
                 **quote,
+                **({"poll": {"options": [{"title": o.title} for o in content.poll.options]}} if content.poll else {}),
             }
             for at, content in versions
         ]  # fmt: skip

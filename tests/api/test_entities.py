@@ -120,12 +120,9 @@ async def test_answers_to_changes_are_whole_entities(home: House) -> None:
     shown = as_documented(await home.ana.client.get(f"/api/v1/statuses/{made.post.id}"), mastodon.Status)
     assert shown.account.acct == "zoe@lab.example" and shown.account.bot and shown.account.memorial
     assert shown.poll is not None and shown.poll.multiple and shown.media_attachments[0].description == "a picture"
-    assert shown.media_attachments[0].meta is not None and shown.media_attachments[0].meta["focus"] == {
-        "x": 0.1,
-        "y": -0.2,
-    }
+    assert shown.media_attachments[0].meta.focus == mastodon.Focus(x=0.1, y=-0.2)
     assert [m.acct for m in shown.mentions] == ["ana"] and [t.name for t in shown.tags] == ["tag"]
-    as_documented(await home.ben.client.delete(f"/api/v1/statuses/{made.reply}"), mastodon.Status)
+    as_documented(await home.ben.client.delete(f"/api/v1/statuses/{made.reply}"), mastodon.DeletedStatus)
 
 
 def test_the_documentation_is_held_against_the_answers() -> None:

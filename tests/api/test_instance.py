@@ -40,7 +40,7 @@ async def test_texts_and_rules_are_for_everybody_numbers_for_members(tmp_path: P
         gone = await home.org.write(announcements.add_rule, "Old", "", "test")
         await home.org.write(announcements.remove_rule, gone, "test")
         (shown,) = as_documented(await stranger.get(f"{AT}/rules"), list[mastodon.Rule])
-        assert shown.translations == {"de": {"text": "Keine Patientendaten", "hint": ""}}
+        assert shown.translations == {"de": mastodon.RuleText(text="Keine Patientendaten", hint="")}
         described = (await stranger.get(f"{AT}/extended_description")).json()["content"]
         assert "us" in described and "<script" not in described and "x()" not in described
         privacy = (await stranger.get(f"{AT}/privacy_policy")).json()
@@ -77,7 +77,9 @@ async def test_by_default_lists_are_hidden_and_texts_empty(tmp_path: Path) -> No
         assert await home.ben.get(f"{AT}/peers") == []
         for path in ("domain_blocks", "activity", "terms_of_service"):
             assert (await home.ben.client.get(f"{AT}/{path}")).status_code == 404, path
-        assert (await home.ben.get(f"{AT}/privacy_policy")) == {"updated_at": None, "content": ""}
+        for path in ("privacy_policy", "extended_description"):
+            empty = as_documented(await home.ben.client.get(f"{AT}/{path}"), mastodon.PrivacyPolicy)
+            assert empty.content == "", path
         assert (await home.ben.get("/api/v2/instance"))["title"] == "home.example"
 
 

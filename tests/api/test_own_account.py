@@ -64,7 +64,7 @@ async def test_every_field_of_the_profile_in_each_form(home: House) -> None:
     assert answer.status_code == 200, answer.text
     source = answer.json()["source"]
     assert [f["name"] for f in source["fields"]] == ["a", "b"] and source["attribution_domains"] == []
-    assert (source["privacy"], source["language"], source["sensitive"]) == ("unlisted", None, True)
+    assert (source["privacy"], source["language"], source["sensitive"]) == ("unlisted", "", True)
     kept = await home.org.by_handle("ana")
     assert kept is not None
     for wrong in (
