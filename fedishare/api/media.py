@@ -61,7 +61,7 @@ class MediaApi:
     async def take(self, owner: Id, source: BinaryIO, note: Note, *, wait: bool) -> Media:
         """Keep an upload: pictures at once, films and sounds by a job unless it is to ``wait``. Raises `BadInput`."""
         studio = self.api.instance.studio
-        found = await studio.identify(source)
+        found = await studio.admit(source)
         if found.family == "image":
             return await self._store(owner, await studio.keep_picture(source, found), note)
         name = f"{secrets.token_hex(16)}.upload"
@@ -122,7 +122,7 @@ class MediaApi:
 
     async def _thumbnail(self, source: BinaryIO) -> tuple[Kept, str]:
         studio = self.api.instance.studio
-        picture = await studio.picture(source, await studio.identify(source), Bounds(still=True))
+        picture = await studio.picture(source, await studio.admit(source), Bounds(still=True))
         return await studio.keep(picture.preview or picture.original), picture.blurhash
 
     async def delete(self, call: Call) -> Answer:

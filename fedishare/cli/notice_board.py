@@ -216,7 +216,7 @@ async def _add_emoji(config: Config, code: str, body: bytes, category: str | Non
 async def _pictures(studio: Studio, body: bytes, kept: list[Kept]) -> tuple[Kept, Kept]:
     """The picture, and one that does not move. Raises `BadInput`."""
     source = io.BytesIO(body)
-    found = await studio.identify(source)
+    found = await studio.admit(source)
     if found.family != "image":
         raise BadInput("an emoji is a picture")
     moving = await studio.picture(source, found, EMOJI)

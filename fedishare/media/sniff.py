@@ -6,9 +6,15 @@ Only formats of this list are ever opened, and each only by its own decoder.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import BinaryIO
 
 HEAD = 64
 """How many first bytes are enough."""
+PIECE = 1024 * 1024
+TAIL = 66_000
+"""How far from its end a ZIP archive is recognised."""
+MARKUP = (b"<!doctype html", b"<html>", b"<html ", b"<script", b"<svg xmlns", b"<iframe", b"<?php ", b"<?php\n")
+"""What no camera writes into a picture; long enough to be met by chance in none of a million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +82,17 @@ def _branded(head: bytes) -> Format | None:
     length = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, length - 3, 4))]
     return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), None)
+
+
+def is_more(source: BinaryIO) -> bool:
+    """Whether a picture is a page, a script, a PDF or an archive as well: a polyglot. It takes long: use a thread."""
+    source.seek(0)
+    before, first = b"", True
+    while piece := source.read(PIECE):
+        seen = before + piece.lower()
+        if any(mark in seen for mark in MARKUP) or (first and b"%pdf-1." in seen[:1024]):
+            return True
+        before, first = seen[-16:], False
+    source.seek(max(0, source.tell() - TAIL))
+    tail = source.read()
+    return b"PK\x05\x06" in tail and b"PK\x01\x02" in tail

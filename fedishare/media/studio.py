@@ -18,11 +18,13 @@ from fedishare.media import films, images
 from fedishare.media.files import Folder, new_name
 from fedishare.media.films import Tools
 from fedishare.media.images import Bounds, Picture, Rendition
-from fedishare.media.sniff import FILMS, HEAD, IMAGES, JPEG, SOUNDS, Format, sniff
+from fedishare.media.sniff import FILMS, HEAD, IMAGES, JPEG, SOUNDS, Format, is_more, sniff
 from fedishare.model.errors import BadInput, Unavailable
 from fedishare.model.media import Kept, Work
 
 log = logging.getLogger(__name__)
+
+NOT_ONE_THING = "Validation failed: File is a picture and something else as well, which is not supported"
 
 THREADS = 2
 PICTURES = {"avatar": Bounds(box=(400, 400)), "header": Bounds(box=(1500, 500))}
@@ -69,6 +71,13 @@ class Studio:
             raise BadInput(films.NOT_HERE, path="file")
         return found
 
+    async def admit(self, source: BinaryIO) -> Format:
+        """The same for what people here upload: what is a picture and something else as well is refused, too."""
+        found = await self.identify(source)
+        if found.family == "image" and await self.aside(partial(is_more, source)):
+            raise BadInput(NOT_ONE_THING, path="file")
+        return found
+
     async def picture(self, source: BinaryIO, found: Format, bounds: Bounds = Bounds()) -> Picture:  # noqa: B008
         """A picture, made anew in memory. Raises `BadInput`."""
         if found.family != "image":
@@ -88,7 +97,7 @@ class Studio:
 
     async def keep_profile_picture(self, source: BinaryIO, name: str) -> Kept:
         """An avatar or header, cut to size and kept; animation stays. Raises `BadInput`."""
-        found = await self.identify(source)
+        found = await self.admit(source)
         return await self.keep((await self.picture(source, found, PICTURES[name])).original)
 
     async def keep_profile_copy(self, file: str, name: str) -> Kept:

@@ -82,6 +82,8 @@ BAD = {
     "svg": SVG,
     "html": b"<!doctype html><script>alert(1)</script>",
     "html in png": b"\x89PNG\r\n\x1a\n" + SCRIPT,
+    "a page as well": polyglot(),
+    "an archive as well": picture() + b"PK\x01\x02" + b"\0" * 60 + b"PK\x05\x06" + b"\0" * 18,
     "zero bytes": b"",
     "cut": picture("JPEG", (800, 600))[:2000],
     "bomb": bomb(9000, 9000),
@@ -135,7 +137,7 @@ async def _token(org: Org, name: str, scopes: str) -> str:
 
 
 async def test_only_pixels_come_out(three: Three) -> None:
-    for body in (photograph(), polyglot()):
+    for body in (photograph(), picture("PNG") + SECRET):
         made = await upload(three.ana, body)
         for url in (made["url"], made["preview_url"]):
             got = await load(three.ana, url)

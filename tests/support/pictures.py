@@ -29,7 +29,7 @@ def photograph(size: tuple[int, int] = (1200, 800)) -> bytes:
     exif.get_ifd(IFD.GPSInfo)[GPS.GPSLatitudeRef] = "N"
     out = io.BytesIO()
     made.save(out, "JPEG", exif=exif, comment=SECRET, icc_profile=b"profile " + SECRET)
-    return out.getvalue() + SCRIPT
+    return out.getvalue() + b"a trailer of the maker, " + SECRET
 
 
 def moving(kind: str = "GIF", frames: int = 4, size: tuple[int, int] = (40, 30)) -> bytes:
@@ -53,7 +53,7 @@ def bomb(width: int = 30_000, height: int = 30_000) -> bytes:
 
 
 def polyglot() -> bytes:
-    """A good PNG that has a script in a comment and behind its end."""
+    """A good PNG that is a page as well: it has a script in a comment and behind its end."""
     plain = picture()
     note = chunk(b"tEXt", b"Comment\0" + SCRIPT)
     return plain[:33] + note + plain[33:] + SCRIPT
