@@ -27,6 +27,7 @@ from fedishare.activitypub.client_wishes import (
     Share,
     Vote,
     Wish,
+    Words,
     scope_of,
 )
 from fedishare.activitypub.documents import answer
@@ -44,6 +45,7 @@ from fedishare.model.media import Kept
 from fedishare.model.names import RefKind
 from fedishare.model.posts import Reach, Visibility
 from fedishare.policy.facts import Purpose
+from fedishare.services import quotes
 from fedishare.store import actors, posts
 from fedishare.store.db import Tx
 
@@ -142,11 +144,12 @@ class ClientSide:
     async def _resolve(self, wish: Wish) -> None:
         match wish:
             case Publish(words, addressed):
-                self._stays(words.reach, addressed)
+                self._stays(words, addressed)
                 for iri in (*addressed.people, *addressed.blind):
                     await self._person(iri)
-                if words.answers is not None:
-                    await self._post(words.answers)
+                for other in (words.answers, words.quotes):
+                    if other is not None:
+                        await self._post(other, words.reach)
             case Edit(_, _, addressed):
                 for iri in addressed.people:
                     await self._person(iri)
@@ -160,9 +163,11 @@ class ClientSide:
             case _:
                 return
 
-    def _stays(self, reach: Reach | None, addressed: Addressed) -> None:
+    def _stays(self, words: Words, addressed: Addressed) -> None:
         """What never leaves is for nobody elsewhere, and nobody elsewhere is asked about. Raises `BadInput`."""
-        ours = self.federation.instance.site.names.is_ours
+        ours, reach = self.federation.instance.site.names.is_ours, words.reach
+        if reach is not None and reach.is_local and words.quotes is not None and not ours(words.quotes):
+            raise BadInput(quotes.ASKS_NOBODY, path="reach")
         if (
             reach is not None
             and reach.is_local
@@ -181,8 +186,10 @@ class ClientSide:
         except FetchFailed as error:
             raise _nothing_there(error) from error
 
-    async def _post(self, iri: Iri) -> None:
-        if self.federation.instance.site.names.is_ours(iri):
+    async def _post(self, iri: Iri, reach: Reach | None = None) -> None:
+        """A post must be known, or is read now; what stays here asks nobody."""
+        stays = reach is not None and reach.is_local
+        if stays or self.federation.instance.site.names.is_ours(iri):
             return
         try:
             await resolver.fetch_post(self.federation, iri)

@@ -29,6 +29,7 @@ from fedishare.activitypub.client_wishes import (
     Remove,
     Share,
     TakeBack,
+    Unquote,
     Vote,
     Wish,
 )
@@ -262,6 +263,7 @@ _EFFECTS: dict[type, Callable[[Doing, Any], Made]] = {
     Edit: client_posts.edit,
     EditMe: client_person.edit_me,
     Remove: client_posts.remove,
+    Unquote: client_posts.unquote,
     FollowActor: _follow,
     AnswerFollower: _answer,
     PinPost: _pin,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from fedishare.activitypub import writer
 from fedishare.activitypub.addressing import addressing_of
 from fedishare.activitypub.client_doing import (
+    MISSING,
     Doing,
     Made,
     handles_of,
@@ -18,18 +19,21 @@ from fedishare.activitypub.client_doing import (
     uploads_of,
 )
 from fedishare.activitypub.client_wishes import (
+    QUOTES,
     Edit,
     Publish,
     Remove,
+    Unquote,
     Vote,
     Words,
 )
 from fedishare.activitypub.writer import Document
 from fedishare.model.actors import Actor, ActorState
-from fedishare.model.errors import BadInput, PolicyRefusal
+from fedishare.model.errors import BadInput, NotFound, PolicyRefusal
 from fedishare.model.ids import Iri, Millis
 from fedishare.model.outgoing import (
     PublishEdit,
+    RevokeQuote,
     SendVotes,
     WithdrawPost,
 )
@@ -45,7 +49,8 @@ from fedishare.policy.facts import KEEPS_QUEUE, DeliveryFacts
 from fedishare.services import audience, interactions, quotes
 from fedishare.services import posts as post_services
 from fedishare.services.preferences import with_preferences
-from fedishare.store import actors
+from fedishare.store import actors, posts
+from fedishare.store import quotes as quote_rows
 
 # Posts
 
@@ -61,12 +66,14 @@ def publish(doing: Doing, wish: Publish) -> Made:
     tx, words = doing.tx, wish.words
     named, hidden = people_of(doing, wish.addressed.people), people_of(doing, wish.addressed.blind)
     answered = seen(doing, words.answers) if words.answers is not None else None
+    quoted = _quoted(doing, words)
     draft = Draft(
         text=words.text.words(handles_of((*named.values(), *hidden.values()))), visibility=wish.addressed.visibility,
         summary=words.summary, sensitive=words.sensitive, language=words.language,
         in_reply_to_id=answered.id if answered is not None else None, poll=timed(words.poll, tx.now),
         app_name=doing.context.app_name, media_ids=uploads_of(doing, words.files) or None,
         addressed=tuple(actor.id for actor in named.values()), blind=tuple(actor.id for actor in hidden.values()),
+        quoted_id=quoted.id if quoted is not None else None, quote_rule=words.quote_rule,
     )  # fmt: skip
     draft = with_preferences(tx, doing.me.id, draft)
     draft = replace(draft, reach=_reach(doing, words, draft, (*named.values(), *hidden.values())))
@@ -79,6 +86,16 @@ def publish(doing: Doing, wish: Publish) -> Made:
     return Made(Iri(str(document["id"])), document)
 
 
+def _quoted(doing: Doing, words: Words) -> Post | None:
+    """What it quotes. Raises `NotFound` in the client API's words: hidden, unwilling and missing alike."""
+    if words.quotes is None:
+        return None
+    found = posts.by_iri(doing.tx, words.quotes)
+    if found is None:
+        raise NotFound(quotes.NOT_QUOTABLE)
+    return quotes.quoted_post(doing.tx, doing.me, found.id)
+
+
 def _reach(doing: Doing, words: Words, draft: Draft, people: Iterable[Actor]) -> Reach:
     """What the document says; else the default, and the partners whose people it addresses: that is explicit."""
     if words.reach is not None:
@@ -88,8 +105,10 @@ def _reach(doing: Doing, words: Words, draft: Draft, people: Iterable[Actor]) ->
         return words.reach
     answered = audience.answered_post(doing.tx, doing.me, draft.in_reply_to_id)
     author = actors.by_id(doing.tx, answered.author_id) if answered is not None else None
+    quoted = quotes.quoted_post(doing.tx, doing.me, draft.quoted_id)
+    quoted_author = actors.by_id(doing.tx, quoted.author_id) if quoted is not None else None
     visibility = draft.visibility if draft.visibility is not None else Visibility.DIRECT
-    usual = audience.default_reach(doing.context.site, visibility, answered, author, ())
+    usual = audience.default_reach(doing.context.site, visibility, answered, author, (), quoted_author)
     if usual.domains is None:
         return usual
     return Reach(usual.domains | {actor.domain for actor in people if actor.domain is not None})
@@ -105,7 +124,8 @@ def _ask(doing: Doing, draft: Draft, people: Iterable[Actor]) -> None:
     """Nobody is addressed in vain: the guard says now whom it would withhold the post from. Raises `PolicyRefusal`."""
     guard, tx = doing.context.guard, doing.tx
     answered = audience.answered_post(tx, doing.me, draft.in_reply_to_id)
-    labels = audience.labels(tx, doing.context.site, draft, answered)
+    quoted = quotes.quoted_post(tx, doing.me, draft.quoted_id)
+    labels = audience.labels(tx, doing.context.site, draft, answered, quoted)
     wide = labels.visibility <= Visibility.UNLISTED
     for actor in people:
         if actor.host is None:
@@ -140,35 +160,38 @@ def edit(doing: Doing, wish: Edit) -> Made:
     """Only what is given changes (6.3); what names the post's place and audience stays as it is."""
     tx, words = doing.tx, wish.words
     post = own_post(doing, wish.object)
-    _same_place(post, wish)
+    _same_place(doing, post, wish)
     named = people_of(doing, wish.addressed.people)
     before = actors.by_ids(tx, (mention.actor_id for mention in post.content.mentions if not mention.silent))
     known = [ident for ident, actor in before.items() if actor.state < ActorState.SUSPENDED]
     known += [actor.id for actor in named.values() if actor.id not in known]
     content = post.content
-    new_text = not words.given.isdisjoint(("content", "contentMap", "source"))
     draft = Draft(
-        text=words.text.words(handles_of(actors.by_ids(tx, known).values())) if new_text else content.source,
-        summary=words.summary if not words.given.isdisjoint(("summary", "summaryMap")) else content.summary,
-        sensitive=words.sensitive if "sensitive" in words.given else content.sensitive,
-        language=words.language if "contentMap" in words.given else content.language,
+        text=words.text.words(handles_of(actors.by_ids(tx, known).values())) if words.has_text else content.source,
+        summary=words.summary if words.has_summary else content.summary,
+        sensitive=bool(words.sensitive) if "sensitive" in words.given else content.sensitive,
+        language=(words.language or "") if "contentMap" in words.given else None, quote_rule=words.quote_rule,
         poll=_new_poll(words, content.poll, tx.now),
         media_ids=uploads_of(doing, words.files) if "attachment" in words.given else None,
         addressed=tuple(known), visibility=post.visibility, reach=post.reach, in_reply_to_id=post.in_reply_to_id,
     )  # fmt: skip
     _ask(doing, replace(draft, in_reply_to_id=None), named.values())
-    changed = post_services.edit(tx, doing.context.site, doing.me, post.id, draft)
+    post_services.edit(tx, doing.context.site, doing.me, post.id, draft)
+    changed = own_post(doing, wish.object)
     iri = doing.named("updates", PublishEdit)
     return Made(iri, writer.update(iri, _note(doing, changed)))
 
 
-def _same_place(post: Post, wish: Edit) -> None:
+def _same_place(doing: Doing, post: Post, wish: Edit) -> None:
     """Raises `BadInput` for a change of what never changes."""
     words = wish.words
     if words.kind and words.kind != post.kind.value:
         raise BadInput(f"a {post.kind.value} never becomes a {words.kind}", path="object.type")
     if "inReplyTo" in words.given and words.answers != post.in_reply_to_iri:
         raise BadInput("what a post answers never changes", path="object.inReplyTo")
+    quote = quote_rows.of_post(doing.tx, post.id) if post.quoting else None
+    if not words.given.isdisjoint(QUOTES) and words.quotes != (quote.quoted_iri if quote is not None else None):
+        raise BadInput("what a post quotes never changes", path="object.quote")
     if wish.addressed.given and wish.addressed.visibility is not post.visibility:
         raise BadInput(f"who may see a post never changes: it is {post.visibility.word}", path="object.to")
     if words.reach is not None and words.reach != post.reach:
@@ -177,14 +200,31 @@ def _same_place(post: Post, wish: Edit) -> None:
 
 def _new_poll(words: Words, before: Poll | None, now: Millis) -> Poll | None:
     given = not words.given.isdisjoint(("oneOf", "anyOf"))
-    if (given or "endTime" in words.given) and before is None:
+    if (given or words.ends is not None) and before is None:
         raise BadInput("a Note has no options", path="object.oneOf")
+    if "endTime" in words.given and words.ends is None and before is not None:
+        raise BadInput("a Question keeps its end, or gets another", path="object.endTime")
     if given and words.poll is None:
         raise BadInput("a Question keeps its options, or gets others", path="object.oneOf")
     if given and words.poll is not None and before is not None:
         ends = words.poll.ends_at if words.poll.ends_at is not None else before.ends_at
         return timed(replace(words.poll, ends_at=ends), now)
+    if before is not None and words.ends not in (None, before.ends_at):
+        return timed(replace(before, ends_at=words.ends), now)
     return before
+
+
+def unquote(doing: Doing, wish: Unquote) -> Made:
+    """A local author takes back that a post quotes theirs; whoever may show it is told."""
+    ref = doing.names.parse(wish.object)
+    if ref is None or ref.id is None or ref.name != doing.me.name:
+        raise NotFound(MISSING)
+    stamp = quotes.revoke_stamp(doing.tx, doing.context.site, doing.me, ref.id)
+    post = posts.by_id(doing.tx, stamp.post_id)
+    quoted = post.iri if post is not None else wish.object
+    iri = doing.named("deletes", RevokeQuote)
+    inner = writer.quote_authorization(wish.object, doing.me.iri, quoting=stamp.quoting_iri, quoted=quoted)
+    return Made(iri, writer.delete_stamp(iri, doing.me.iri, inner, to=[doing.names.followers(doing.me.name)]))
 
 
 def remove(doing: Doing, wish: Remove) -> Made:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from fedishare.activitypub.addressing import PUBLIC, PUBLIC_FORMS
 from fedishare.activitypub.client_reading_person import edit_me
+from fedishare.activitypub.client_reading_quotes import quote_rule, quoted
 from fedishare.activitypub.client_wishes import (
     BY_ID,
     UNDONE,
@@ -27,6 +28,7 @@ from fedishare.activitypub.client_wishes import (
     Share,
     TakeBack,
     Text,
+    Unquote,
     Vote,
     Wish,
     Words,
@@ -181,7 +183,7 @@ def _create(document: Document, me: Me, reading: Reading) -> Wish:
         names = [clean_text(str(entry))[:MAX_NAME].strip() for entry in as_list(inner.get("name"))[:MAX_OPTIONS]]
         question = required_iri(inner.get("inReplyTo"), "object.inReplyTo", reading.development)
         return Vote(question, tuple(dict.fromkeys(names)))
-    words = _words(inner, reading, document)
+    words = _words(inner, me, reading, document)
     if words.kind == PostKind.QUESTION and words.poll is None:
         raise BadInput("object: a Question needs oneOf or anyOf", path="object.oneOf")
     return Publish(words, _addressed(me, reading, document, inner))
@@ -196,10 +198,10 @@ def _update(document: Document, me: Me, reading: Reading) -> Wish:
         raise BadInput(f"object: a Note or a Question was expected, found {_kind(inner)[:80]!r}", path="object.type")
     if any(each.get(field) for each in (document, inner) for field in ("bto", "bcc")):
         raise BadInput("bto and bcc: people can be added to a post in the open only", path="bcc")
-    return Edit(target, _words(inner, reading), _addressed(me, reading, inner))
+    return Edit(target, _words(inner, me, reading), _addressed(me, reading, inner))
 
 
-def _words(inner: Document, reading: Reading, wrapper: Document | None = None) -> Words:
+def _words(inner: Document, me: Me, reading: Reading, wrapper: Document | None = None) -> Words:
     body, language = mapped(inner, "content", "contentMap")
     summary, _ = mapped(inner, "summary", "summaryMap")
     kind = first(inner.get("type"))
@@ -208,13 +210,33 @@ def _words(inner: Document, reading: Reading, wrapper: Document | None = None) -
         kind=kind if isinstance(kind, str) else "",
         text=_text(inner, body),
         summary=prose(summary, MAX_SUMMARY),
-        sensitive=inner.get("sensitive") is True if "sensitive" in inner else None,
+        sensitive=_sensitive(inner),
         language=language,
         poll=_poll(inner, reading),
         files=_files(inner, reading),
         answers=_answers(inner, reading),
         reach=_reach(reading, inner, wrapper or {}),
+        ends=_ends(inner),
+        quotes=quoted(inner, reading),
+        quote_rule=quote_rule(inner, me),
+        has_text="content" in inner or bool(inner.get("contentMap") or inner.get("source")),
+        has_summary="summary" in inner or bool(inner.get("summaryMap")),
     )
+
+
+def _sensitive(inner: Document) -> bool | None:
+    """Whether it counts as sensitive; null, as what is not given, is None."""
+    value = inner.get("sensitive")
+    if value is not None and not isinstance(value, bool):
+        raise BadInput(f"sensitive: true or false was expected, found {shown(value)}", path="sensitive")
+    return value
+
+
+def _ends(inner: Document) -> Millis | None:
+    ends = moment(inner.get("endTime"))
+    if ends is None and inner.get("endTime") is not None:
+        raise BadInput("endTime: a date and time was expected", path="endTime")
+    return ends
 
 
 def _answers(inner: Document, reading: Reading) -> Iri | None:
@@ -254,15 +276,12 @@ def _poll(inner: Document, reading: Reading) -> Poll | None:
     if len(entries) > MAX_OPTIONS:
         raise BadInput(f"at most {MAX_OPTIONS} options were expected, found {len(entries)}", path="oneOf")
     titles = [mapped(entry, "name", "nameMap")[0] if isinstance(entry, dict) else None for entry in entries]
-    ends = moment(inner.get("endTime"))
-    if ends is None and inner.get("endTime") is not None:
-        raise BadInput("endTime: a date and time was expected", path="endTime")
     options = []
     for title in titles:
         if not isinstance(title, str):
             raise BadInput("a poll option with a name was expected", path="oneOf")
         options.append(PollOption(clean_text(title[: 8 * MAX_NAME]).strip()))
-    return Poll(tuple(options), multiple, Millis(ends) if ends is not None else None, voters=0)
+    return Poll(tuple(options), multiple, _ends(inner), voters=0)
 
 
 # Everything else
@@ -272,7 +291,8 @@ def _delete(document: Document, me: Me, reading: Reading) -> Wish:
     target = _target(document, reading)
     if target == me.iri:
         raise NotAllowed("an account is deleted with its password, in its settings")
-    return Remove(target)
+    ref = reading.names.parse(target)
+    return Unquote(target) if ref is not None and ref.kind is RefKind.QUOTE_AUTHORIZATION else Remove(target)
 
 
 def _follow(document: Document, me: Me, reading: Reading) -> Wish:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape, unescape
 
-from fedishare.model.ids import Iri
+from fedishare.model.ids import Iri, Millis
 from fedishare.model.names import RefKind
 from fedishare.model.posts import Poll, Reach, Visibility
+from fedishare.model.quotes import Rule
 from fedishare.text import SafeHtml, plain_text
 
 _ANCHOR = re.compile(r"<a ([^<>]*)>(.*?)</a>", re.DOTALL)
@@ -53,6 +54,10 @@ class Text:
         return self.typed if self.typed is not None else _typed(self.html or "", handles)
 
 
+QUOTES = ("quote", "quoteUri", "quoteUrl", "_misskey_quote")
+"""The properties that name what a post quotes, the current one first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """What a document says of a post; ``given`` are the properties that it has, null ones too."""
@@ -67,6 +72,15 @@ class Words:
     files: tuple[Iri, ...]
     answers: Iri | None
     reach: Reach | None
+    ends: Millis | None = None
+    """When the poll ends, also where its options are not given."""
+    quotes: Iri | None = None
+    quote_rule: Rule | None = None
+    """Who may quote it; None is not given."""
+    has_text: bool = False
+    """The words are given, in any spelling: null removes them, null for another spelling takes only that one."""
+    has_summary: bool = False
+    """The same for the warning before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +135,13 @@ class EditMe:
 @dataclass(frozen=True, slots=True)
 class Remove:
     """Delete of a post."""
+
+    object: Iri
+
+
+@dataclass(frozen=True, slots=True)
+class Unquote:
+    """Delete of the authorization that one gave to a quote."""
 
     object: Iri
 
@@ -194,6 +215,7 @@ Wish = (
     | Edit
     | EditMe
     | Remove
+    | Unquote
     | FollowActor
     | AnswerFollower
     | PinPost

@@ -64,13 +64,16 @@ def reach_includes(reach: Reach, domain: Domain) -> bool:
 
 
 def default_reach(
-    site: Site, visibility: Visibility, answered: Post | None, answered_author: Actor | None, named: Iterable[Handle]
-) -> Reach:
+    site: Site, visibility: Visibility, answered: Post | None, answered_author: Actor | None, named: Iterable[Handle],
+    quoted_author: Actor | None = None,
+) -> Reach:  # fmt: skip
     """The reach of a post whose app named none.
 
-    An answer to a partner's post is for that partner, and a direct post for the people that it names: addressing them
-    is the explicit act. Everything else gets the instance's default.
+    An answer to a partner's post is for that partner, and so is a quote; a direct post is for the people that it names:
+    addressing them is the explicit act. Everything else gets the instance's default.
     """
+    if answered is None and quoted_author is not None and quoted_author.domain is not None:
+        return Reach(frozenset({quoted_author.domain}))  # asking them is what quoting means
     if answered is not None and answered_author is not None and answered_author.domain is not None:
         return Reach(frozenset({answered_author.domain}))
     if visibility is Visibility.DIRECT:
@@ -84,10 +87,10 @@ def labels(tx: Tx, site: Site, draft: Draft, answered: Post | None, quoted: Post
     wanted = draft.visibility if draft.visibility is not None else site.default_visibility
     author = actors.by_id(tx, answered.author_id) if answered else None
     named = [m.handle for m in scan(draft.text, development=site.development).mentions]
-    reach = draft.reach if draft.reach is not None else default_reach(site, wanted, answered, author, named)
     quoted_author = actors.by_id(tx, quoted.author_id) if quoted is not None else None
-    if draft.reach is None and answered is None and quoted_author is not None and quoted_author.domain is not None:
-        reach = Reach(frozenset({quoted_author.domain}))  # asking them is what quoting means
+    reach = draft.reach
+    if reach is None:
+        reach = default_reach(site, wanted, answered, author, named, quoted_author)
     found = Labels(wanted, reach)
     if answered is not None and author is not None:
         found = _narrowed(found, answered, author, "it answers", "an answer never reaches further than what it answers")

@@ -186,7 +186,9 @@ def _bring_home(tx: Tx, post: Post, answered: Post | None) -> None:
 
 
 def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft, *, whole: bool = False) -> Post:
-    """Replace the content of one's own post; visibility and reach stay, and the language if the draft has none.
+    """Replace the content of one's own post; visibility and reach stay.
+
+    The language stays if the draft has none; an empty one removes it.
 
     ``whole``: the draft is all that is to remain, so a poll or file that it does not name goes. Raises `NotFound`,
     `BadInput`.
@@ -197,7 +199,8 @@ def edit(tx: Tx, site: Site, author: Actor, ident: Id, draft: Draft, *, whole: b
         raise NotFound("Record not found")
     answered = posts.by_id(tx, post.in_reply_to_id) if post.in_reply_to_id is not None else None
     files = draft.media_ids if draft.media_ids is not None or not whole else ()
-    draft = replace(draft, language=draft.language or post.content.language, media_ids=files)
+    language = post.content.language if draft.language is None else draft.language
+    draft = replace(draft, language=language or None, media_ids=files)
     draft = _edited_media(tx, site, author, post, draft)
     named = audience.named_people(tx, site, draft.text, post.reach)
     named = audience.with_addressed(tx, named, draft, post.reach)

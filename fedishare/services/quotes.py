@@ -204,6 +204,20 @@ def revoke(tx: Tx, site: Site, actor: Actor, ident: Id, quoting: Id) -> Id:
     return quote.post_id
 
 
+def revoke_stamp(tx: Tx, site: Site, actor: Actor, ident: Id) -> Stamp:
+    """The same by the authorization that was given. Raises `NotFound`: for others', and when it was taken back."""
+    stamp = quotes.stamp(tx, ident)
+    post = posts.by_id(tx, stamp.post_id) if stamp is not None else None
+    if stamp is None or post is None or post.author_id != actor.id or stamp.state is not QuoteState.ACCEPTED:
+        raise NotFound("Record not found")
+    made = posts.by_iri(tx, stamp.quoting_iri)
+    quote = quotes.of_post(tx, made.id) if made is not None else None
+    if quote is not None and quote.quoted_id == post.id:
+        settle(tx, quote, QuoteState.REVOKED)
+    _end_stamp(tx, site, actor, post, stamp)
+    return stamp
+
+
 def _withdraw(tx: Tx, site: Site, actor: Actor, post: Post, quote: Quote) -> None:
     made = posts.by_id(tx, quote.post_id)
     stamp = quotes.stamp_for(tx, post.id, made.iri) if made is not None else None
