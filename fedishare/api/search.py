@@ -116,7 +116,7 @@ class Search:
     def _everything(self, tx: Tx, asked: Asked, exact: Actor | Post | None) -> bytes:
         people, statuses, tags = [], [], []
         if exact is not None:
-            if isinstance(exact, Actor) and "accounts" in asked.kinds:
+            if isinstance(exact, Actor) and "accounts" in asked.kinds and services.is_there(exact):
                 people = self.api.renderer.accounts(tx, [exact])
             if isinstance(exact, Post) and "statuses" in asked.kinds:
                 statuses = self.api.renderer.visible_posts(tx, [exact.id], asked.viewer)

@@ -141,7 +141,12 @@ def exact(tx: Tx, site: Site, name: str) -> Actor | None:
         return None
     handle = replace(handle, domain=None) if handle.domain == site.names.domain else handle
     found = actors.by_handle(tx, handle)
-    return None if found is None or found.state >= 2 or found.name == actors.INSTANCE_ACTOR else found
+    return found if found is not None and is_there(found) else None
+
+
+def is_there(actor: Actor) -> bool:
+    """Whether somebody can be found at all, by whatever they are asked for: nobody who is suspended, or no person."""
+    return actor.state < 2 and actor.name != actors.INSTANCE_ACTOR
 
 
 def written(clauses: Sequence[Clause]) -> str:

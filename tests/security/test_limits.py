@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,14 +31,15 @@ async def test_what_a_person_keeps_has_an_end(home: House, monkeypatch: pytest.M
         monkeypatch.setattr(where, name, 2)
     keyword = [{"keyword": "x"}]
     later = "2030-01-01T00:00:00Z"
-    for path, bodies in {
+    asked: dict[str, list[dict[str, Any]]] = {
         "/api/v1/lists": [{"title": title} for title in "abc"],
         "/api/v1/featured_tags": [{"name": f"tag{n}"} for n in "abc"],
         "/api/v1/domain_blocks": [{"domain": f"{n}.example"} for n in "abc"],
         "/api/v2/filters": [{"title": n, "context": ["home"], "keywords_attributes": keyword} for n in "abc"],
         "/api/v1/fedishare/aliases": [{"acct": f"{n}@lab.example"} for n in ("zoe", "yan", "xia")],
         "/api/v1/statuses": [{"status": n, "scheduled_at": later} for n in "abc"],
-    }.items():
+    }
+    for path, bodies in asked.items():
         answers = [await home.ana.client.post(path, json=body) for body in bodies]
         assert [a.status_code for a in answers[:2]] == [200, 200], (path, answers[0].text)
         assert answers[2].status_code == 422 and answers[2].json()["error"], path
