@@ -6,7 +6,7 @@ owner, and where a filter of theirs hides that status, the notification is not s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,12 +19,13 @@ from fedishare.api.table import OWN, Table
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Route
 from fedishare.jobs import Done, Handler, Result
-from fedishare.model.actors import Actor
+from fedishare.model.actors import Actor, Role
 from fedishare.model.errors import BadInput, NotFound
 from fedishare.model.filters import Context
 from fedishare.model.ids import Id
+from fedishare.policy.roles import Right, may
 from fedishare.services import notifications as service
-from fedishare.store import actors, moderation, notifications, timelines
+from fedishare.store import actors, credentials, moderation, notifications, timelines
 from fedishare.store.db import Tx
 from fedishare.store.jobs import Job
 from fedishare.store.notifications import GROUPED, Group, Note, Wanted
@@ -33,6 +34,8 @@ from fedishare.store.paging import Page
 MAX_WORDS = 50
 """Types that one request may name."""
 MAX_KEY = 100
+OFFICES: Mapping[str, Right] = {"admin.report": Right.MANAGE_REPORTS, "admin.sign_up": Right.MANAGE_USERS}
+"""Kinds of notifications that come with a right, and go with it."""
 
 
 class ReportEntity(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +114,7 @@ def shown(
     tx: Tx, renderer: Renderer, notes: Sequence[Note], viewer: Id
 ) -> list[tuple[Note, Actor, msgspec.Raw | None]]:
     """Those of the notifications that can be shown, each with its sender and its status."""
+    notes = _of_office(tx, notes, viewer)
     people = actors.by_ids(tx, [note.from_id for note in notes])
     about = dict.fromkeys(note.post_id for note in notes if note.post_id is not None)
     entries = timelines.entries_of(tx, about)
@@ -120,6 +124,14 @@ def shown(
         for note in notes
         if note.from_id in people and (note.post_id is None or note.post_id in statuses)
     ]
+
+
+def _of_office(tx: Tx, notes: Sequence[Note], viewer: Id) -> Sequence[Note]:
+    """What moderators are told is for those who are moderators still."""
+    if not any(note.kind in OFFICES for note in notes):
+        return notes
+    role = credentials.role_of(tx, viewer) or Role.MEMBER
+    return [note for note in notes if note.kind not in OFFICES or may(role, OFFICES[note.kind], change=True)]
 
 
 def reported(tx: Tx, renderer: Renderer, note: Note) -> ReportEntity | None:

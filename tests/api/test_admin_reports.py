@@ -20,6 +20,16 @@ async def desk(home: House) -> httpx.AsyncClient:
     return await with_role(home, "ana", Role.MODERATOR)
 
 
+async def test_what_a_moderator_was_told_goes_with_the_role(home: House, desk: httpx.AsyncClient) -> None:
+    await home.ben.do("/api/v1/reports", account_id=str(home.cy.id), comment="in confidence")
+    (told,) = await home.ana.get("/api/v1/notifications")
+    places = ("/api/v1/notifications", "/api/v2/notifications", f"/api/v1/notifications/{told['id']}")
+    for role, shown in ((Role.MEMBER, False), (Role.SECURITY, False), (Role.ADMIN, True)):
+        await with_role(home, "ana", role)
+        for place in places:
+            assert ("in confidence" in (await home.ana.client.get(place)).text) is shown, (role, place)
+
+
 async def test_a_report_from_here_goes_through_all_its_states(home: House, desk: httpx.AsyncClient) -> None:
     rule = await home.org.write(announcements.add_rule, "No patient data", "Not even without names.", "test")
     private = await home.cy.say("@ben a secret", visibility="direct")
