@@ -82,7 +82,8 @@ def _revoke(tx: Tx, ask: Ask, change: RevokeQuote) -> Plan | None:
         people |= {p.actor_id: p for p in audience_of(tx, quoting, quoter)}
     people |= {p.actor_id: p for p in named(tx, [change.quoter_id], post.reach)}
     iri = ask.names.activity(author.name, "deletes", ask.number)
-    stamp = writer.quote_authorization(change.iri, author.iri, quoting=change.quoting_iri, quoted=post.iri)
+    # By its id alone: whose post it was for is one partner's, and no other partner's business.
+    stamp: Document = {"id": change.iri, "type": "QuoteAuthorization", "attributedTo": author.iri}
     document = writer.delete_stamp(iri, author.iri, stamp, to=[followers_iri(author)])
     facts = DocumentFacts("Delete", None, int(post.visibility), post.reach.encode(), people=False)
     return Plan(iri, author, facts, f"{author.iri} about {change.quoting_iri}", tuple(people.values()), fixed(document))
