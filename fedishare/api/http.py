@@ -33,6 +33,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_ID = 2**63 - 1
+STREAMING = "/api/v1/streaming/"
 MAX_TOKENS_KEPT = 5_000
 TRUE = frozenset(("1", "true", "t", "on", "yes", "y"))
 FALSE = frozenset(("", "0", "false", "f", "off", "no", "n"))
@@ -80,6 +81,9 @@ class Api:
     async def authenticate(self, call: Call) -> Viewer | None:
         """Whom the call's bearer token speaks for; None when there is none, or it does not count."""
         kind, _, token = call.headers.get("authorization", "").partition(" ")
+        if not kind and call.path.startswith(STREAMING):
+            token = dict(call.query).get("access_token", "")  # a browser's EventSource can send no header
+            return await self.bearer(token)
         return await self.bearer(token.strip()) if kind.lower() == "bearer" else None
 
     async def bearer(self, token: str) -> Viewer | None:
@@ -290,6 +294,8 @@ def _nest(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         head, bracket, _ = name.partition("[")
         keys = [head, *_NESTED.findall(name)] if bracket else [name]
+        if keys[-2:] == ["", ""]:
+            del keys[-1]  # a list written twice, as Mastodon.py writes ``id[][]``, is one
         if len(keys) > MAX_DEPTH:
             raise BadRequest(f"the parameter {name[:40]!r} is nested too deeply")
         _put(result, keys, value, name)

@@ -195,6 +195,17 @@ async def test_an_app_has_a_token_of_its_own_that_stands_for_nobody(browser: htt
     assert (await browser.get("/api/v1/apps/verify_credentials")).status_code == 401
 
 
+async def test_an_app_may_only_want_to_know_who_it_is(org: Org, browser: httpx.AsyncClient) -> None:
+    app = await register(browser, scopes="profile")
+    token = (await exchange(browser, app, code_of(await allow(browser, app, scope="profile")))).json()["access_token"]
+    bearer = {"authorization": f"Bearer {token}"}
+    me = (await browser.get("/api/v1/accounts/verify_credentials", headers=bearer)).json()
+    told = (await browser.get("/oauth/userinfo", headers=bearer)).json()
+    assert (told["sub"], told["preferred_username"], told["profile"]) == (me["uri"], "ana", me["url"])
+    assert (await browser.get(f"/api/v1/accounts/{me['id']}", headers=bearer)).status_code == 403
+    assert (await browser.get("/oauth/userinfo")).status_code == 401
+
+
 async def test_what_is_not_supported_says_so(browser: httpx.AsyncClient) -> None:
     for kind in ("password", "", "refresh_token"):
         answer = await browser.post("/oauth/token", json={"grant_type": kind, "username": "ana", "password": PASSWORD})

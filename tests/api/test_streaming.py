@@ -219,6 +219,13 @@ async def test_a_silent_stream_has_a_heart_beat(live: Live, monkeypatch: pytest.
             assert [await until(lines, ":thump") for _ in range(2)] == [":thump"] * 2
             status = await ana.say("and what is posted comes between")
             assert json.loads(next_of(await until(lines, "data: ")))["id"] == status["id"]
+        # A browser's EventSource sends no header; only streams take a token in the address.
+        query = {"access_token": token_of(ana)}
+        async with client.stream("GET", url, params=query) as answer:
+            assert answer.status_code == 200
+        assert (await client.get(url, params={"access_token": "x"})).status_code == 401
+        elsewhere = f"http://{live.address}/api/v1/timelines/home"
+        assert (await client.get(elsewhere, params=query)).status_code == 401
 
 
 async def test_a_token_that_ends_ends_its_streams(live: Live) -> None:
