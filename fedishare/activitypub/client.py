@@ -121,6 +121,8 @@ class ClientSide:
         except FedishareError:
             await instance.studio.remove([kept.name for kept in pictures.values()])
             raise
+        if made.repeated:
+            await instance.studio.remove([kept.name for kept in pictures.values()])
         return made
 
     async def _pictures(self, me: Actor, wish: EditMe) -> dict[str, Kept]:

@@ -33,9 +33,11 @@ from fedishare.model.errors import NotAllowed, NotFound
 from fedishare.model.ids import Id, Iri
 from fedishare.model.names import VERBS, Names
 from fedishare.model.posts import Post
+from fedishare.model.quotes import QuoteState
 from fedishare.policy.audience import Seer
 from fedishare.services import quotes
 from fedishare.store import activities, actors, interactions, notifications, posts, reached, relations, tags, timelines
+from fedishare.store import quotes as quote_rows
 from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
 from fedishare.store.notifications import Note, Wanted
@@ -216,11 +218,30 @@ class ClientDocuments:
             raise NotFound(MISSING)
         # A vote is the Note of an activity whose id is one word longer.
         iri += "/activity" if verb == "votes" else ""
-        body = await self._database.read(activities.own, iri, call.me.id)
-        if body is None:
+        found = await self._database.read(activities.own, iri, call.me.id)
+        if found is None:
             raise NotFound(MISSING)
         kind = answer({})
-        return Answer(body.encode(), media_type=kind.media_type, headers=kind.headers)
+        return Answer(found.body.encode(), media_type=kind.media_type, headers=kind.headers)
+
+    async def quote_authorization(self, call: Call) -> Answer:
+        """That somebody here agrees to a quote, for those who may see both posts, and for who gave it."""
+        name, ident = call.params["name"], number_of(call.params["id"])
+
+        def read(tx: Tx) -> Document:
+            owner, stamp = self._reader(tx, call).owner(name), quote_rows.stamp(tx, ident)
+            post = posts.visible(tx, stamp.post_id, call.me.id) if stamp is not None else None
+            made = posts.by_iri(tx, stamp.quoting_iri) if stamp is not None else None
+            seen = made is not None and posts.visible(tx, made.id, call.me.id) is not None
+            if (
+                stamp is None or post is None or post.author_id != owner.id or stamp.state is not QuoteState.ACCEPTED
+                or not (seen or owner.id == call.me.id)
+            ):  # fmt: skip
+                raise NotFound(MISSING)
+            iri = self._names.quote_authorization(name, ident)
+            return writer.quote_authorization(iri, owner.iri, quoting=stamp.quoting_iri, quoted=post.iri)
+
+        return answer(await self._database.read(read))
 
     # Collections
 

@@ -47,6 +47,8 @@ class Made:
 
     iri: Iri
     document: Document
+    repeated: bool = False
+    """The Idempotency-Key was used before; nothing was done now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ only if it is the person's own, or for them to see.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -27,11 +28,13 @@ from fedishare.activitypub.client_wishes import (
     PinTag,
     Publish,
     Remove,
+    Report,
     Share,
     TakeBack,
     Unquote,
     Vote,
     Wish,
+    kind_of,
 )
 from fedishare.activitypub.outbox_facts import DocumentFacts, encode
 from fedishare.activitypub.writer import Document
@@ -49,8 +52,8 @@ from fedishare.model.outgoing import (
 from fedishare.model.posts import (
     Post,
 )
-from fedishare.services import interactions, relations, tags
-from fedishare.store import activities, actors, posts
+from fedishare.services import governance, interactions, relations, tags
+from fedishare.store import activities, actors, moderation, posts
 from fedishare.store import interactions as interaction_rows
 from fedishare.store import relations as relation_rows
 from fedishare.store.db import Tx
@@ -62,14 +65,56 @@ def perform(tx: Tx, context: Context, viewer: Id, wish: Wish) -> Made:
     me = actors.by_id(tx, viewer)
     if me is None or me.state >= ActorState.SUSPENDED:
         raise NotAllowed("This action is not allowed")
-    made = _EFFECTS[type(wish)](Doing(tx, context, me, tx.new_id()), wish)
-    if not isinstance(wish, Publish | Share) and activities.own(tx, made.iri, me.id) is None:
-        # So that its id can be read by the person whose it is, also when it stays here. What a post said is not in it:
-        # that goes with the post.
-        kept = made.document | {"object": wish.object} if isinstance(wish, Edit) else made.document
-        facts = encode(DocumentFacts(str(kept["type"]))).decode()
-        activities.put_document(tx, made.iri, me.id, None, encode(kept).decode(), facts)
+    doing, key = Doing(tx, context, me, tx.new_id()), context.key
+    before = _repeated(doing, key, wish) if key is not None else None
+    if before is not None:
+        return before
+    made = _EFFECTS[type(wish)](doing, wish)
+    ident = _kept(doing, made, wish)
+    if key is not None and ident is not None:
+        activities.remember_key(tx, me.id, key, ident)
     return made
+
+
+def _repeated(doing: Doing, key: str, wish: Wish) -> Made | None:
+    """What an Idempotency-Key did before. Raises `BadInput` when that was an activity of another type."""
+    tx, me = doing.tx, doing.me
+    tx.lock(f"idempotency:{me.id}:{key}")
+    known = activities.post_for_key(tx, me.id, key)
+    if known is None:
+        return None
+    post, sent = posts.by_id(tx, known), activities.document(tx, known)
+    made: Made | None = None
+    if post is not None and post.boost_of_id is None:
+        made = client_posts.published(doing, post)
+    elif post is not None:
+        boosted = posts.by_id(tx, post.boost_of_id) if post.boost_of_id is not None else None
+        made = Made(post.iri, _shared(doing, post, boosted)) if boosted is not None else None
+    elif sent is not None:
+        made = Made(sent.iri, msgspec.json.decode(sent.body, type=dict[str, object]))
+    if made is not None and made.document["type"] != kind_of(wish):
+        raise BadInput("the Idempotency-Key was used for something else", path="Idempotency-Key")
+    return replace(made, repeated=True) if made is not None else None
+
+
+def _kept(doing: Doing, made: Made, wish: Wish) -> Id | None:
+    """Keep an activity, so that its id can be read by the person whose it is, also when it stays here.
+
+    What a post said is not in it: that goes with the post. Returns under which number it is found again; None for a
+    new post, which remembers its key itself.
+    """
+    tx, me = doing.tx, doing.me
+    if isinstance(wish, Publish):
+        return None
+    if isinstance(wish, Share):
+        post = posts.by_iri(tx, made.iri)
+        return post.id if post is not None else None
+    known = activities.own(tx, made.iri, me.id)
+    if known is not None:
+        return known.id
+    kept = made.document | {"object": wish.object} if isinstance(wish, Edit) else made.document
+    facts = encode(DocumentFacts(str(kept["type"]))).decode()
+    return activities.put_document(tx, made.iri, me.id, None, encode(kept).decode(), facts)
 
 
 # What one does with others' posts
@@ -166,6 +211,24 @@ def _block(doing: Doing, wish: BlockActor) -> Made:
         doing.me.name, "blocks", doing.tx.new_id()
     )
     return Made(iri, writer.block(iri, doing.me.iri, target.iri))
+
+
+def _report(doing: Doing, wish: Report) -> Made:
+    """To the moderators here; to the server of whom it is about if that is addressed, and then from nobody by name."""
+    tx, me = doing.tx, doing.me
+    people = [actor_of(tx, iri) for iri in actors.by_iris(tx, wish.objects)]
+    about = [seen(doing, iri) for iri in wish.objects if iri not in {actor.iri for actor in people}]
+    target = actors.by_id(tx, people[0].id if people else about[0].author_id)
+    if target is None or len(people) > 1 or any(post.author_id != target.id for post in about):
+        raise BadInput("object: one person, and posts of theirs, were expected", path="object")
+    if any(iri != target.iri for iri in wish.forward):
+        raise BadInput("to: whom it is about was expected, or nobody", path="to")
+    made = governance.report(tx, me, target.id, [post.id for post in about], wish.comment, bool(wish.forward))
+    moderation.classify(tx, made, "other", ())
+    iri = doing.names.activity(me.name, "flags", made)
+    document = writer.flag(iri, [post.iri for post in about], wish.comment, target=target.iri, names=doing.names)
+    # What goes out is another document, of the instance's; this one is the reporter's own.
+    return Made(iri, document | {"actor": me.iri, "to": list(wish.forward)})
 
 
 # Undo: only what the person did; anything else looks like a missing one
@@ -271,6 +334,7 @@ _EFFECTS: dict[type, Callable[[Doing, Any], Made]] = {
     LikePost: _like,
     BlockActor: _block,
     Share: _share,
+    Report: _report,
     TakeBack: _take_back,
 }
 

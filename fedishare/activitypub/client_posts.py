@@ -80,9 +80,12 @@ def publish(doing: Doing, wish: Publish) -> Made:
     _may_be_blind(draft, hidden.values())
     _ask(doing, draft, (*named.values(), *hidden.values()))
     made = post_services.publish(tx, doing.context.site, doing.me, draft, key=doing.context.key)
-    if made.post.boost_of_id is not None:
-        raise BadInput("the Idempotency-Key was used for something else", path="Idempotency-Key")
-    document = writer.create(_note(doing, made.post))
+    return published(doing, made.post)
+
+
+def published(doing: Doing, post: Post) -> Made:
+    """The Create of one's own post."""
+    document = writer.create(_note(doing, post))
     return Made(Iri(str(document["id"])), document)
 
 

@@ -25,6 +25,7 @@ from fedishare.activitypub.client_wishes import (
     PinTag,
     Publish,
     Remove,
+    Report,
     Share,
     TakeBack,
     Text,
@@ -62,6 +63,8 @@ from fedishare.text import clean_text
 MAX_PEOPLE = 100
 """People that one activity may be addressed to: each one that we do not know is read at its partner."""
 MAX_FILES = 16
+MAX_COMMENT = 1000
+"""Characters of a report's comment, as in the client API."""
 _POSTS = frozenset((PostKind.NOTE.value, PostKind.QUESTION.value))
 _ACTORS = frozenset(("Person", "Service", "Group", "Organization", "Application"))
 
@@ -359,6 +362,16 @@ def _announce(document: Document, me: Me, reading: Reading) -> Wish:
     return Share(_target(document, reading), found)
 
 
+def _flag(document: Document, me: Me, reading: Reading) -> Wish:
+    objects = [required_iri(entry, "object", reading.development) for entry in as_list(document.get("object"))]
+    if not 0 < len(objects) <= MAX_PEOPLE:
+        raise BadInput(f"object: somebody, and at most {MAX_PEOPLE} posts of theirs, were expected", path="object")
+    if document.get("bto") or document.get("bcc"):
+        raise BadInput("bto and bcc: a report goes to moderators, and to the server of whom it is about", path="bcc")
+    comment = prose(mapped(document, "content", "contentMap")[0], MAX_COMMENT)
+    return Report(tuple(dict.fromkeys(objects)), comment, _entries((document,), ("to", "cc", "audience"), reading))
+
+
 def _undo(document: Document, me: Me, reading: Reading) -> Wish:
     inner = one(document.get("object"), "object")
     address = iri(inner, reading.development)
@@ -391,5 +404,6 @@ _READERS = {
     "Like": _like,
     "Block": _block,
     "Announce": _announce,
+    "Flag": _flag,
     "Undo": _undo,
 }

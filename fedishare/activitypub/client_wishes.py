@@ -193,6 +193,15 @@ class BlockActor:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """Flag of somebody, of posts, or of both; ``forward``: their own server is told, too, but not by whom."""
+
+    objects: tuple[Iri, ...]
+    comment: str
+    forward: tuple[Iri, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """Announce."""
 
@@ -223,6 +232,7 @@ Wish = (
     | LikePost
     | BlockActor
     | Share
+    | Report
     | TakeBack
 )
 
@@ -234,6 +244,21 @@ _SCOPES = {
     PinPost: "write:accounts",
     PinTag: "write:accounts",
     EditMe: "write:accounts",
+    Report: "write:reports",
+}
+_KINDS = {
+    Publish: "Create",
+    Vote: "Create",
+    Edit: "Update",
+    EditMe: "Update",
+    Remove: "Delete",
+    Unquote: "Delete",
+    FollowActor: "Follow",
+    LikePost: "Like",
+    BlockActor: "Block",
+    Share: "Announce",
+    Report: "Flag",
+    TakeBack: "Undo",
 }
 UNDONE = {
     "Follow": "write:follows",
@@ -247,13 +272,24 @@ BY_ID = {
     RefKind.BLOCKS: "Block",
     RefKind.POST_ACTIVITY: "Announce",
 }
-SCOPES = ("write:statuses", "write:favourites", "write:follows", "write:blocks", "write:accounts")
+SCOPES = ("write:statuses", "write:favourites", "write:follows", "write:blocks", "write:accounts", "write:reports")
 """Every scope that some wish needs."""
 
 
 def scope_of(wish: Wish) -> str:
     """The scope that a token must have for it: the one that the client API asks for the same thing."""
     return UNDONE[wish.kind] if isinstance(wish, TakeBack) else _SCOPES.get(type(wish), "write:statuses")
+
+
+def kind_of(wish: Wish) -> str:
+    """The type of the activity that comes of it."""
+    match wish:
+        case AnswerFollower(accepted):
+            return "Accept" if accepted else "Reject"
+        case PinPost(_, added) | PinTag(_, added):
+            return "Add" if added else "Remove"
+        case _:
+            return _KINDS[type(wish)]
 
 
 # HTML to what would be typed

@@ -76,6 +76,7 @@ def _shared_routes(partners: Documents, people: ClientDocuments) -> list[Route]:
         f"{at}/statuses/{{id}}/replies": (partners.replies, people.replies, posts),
         f"{at}/statuses/{{id}}/likes": (partners.likes, people.likes, posts),
         f"{at}/statuses/{{id}}/shares": (partners.shares, people.shares, posts),
+        f"{at}/quote_authorizations/{{id}}": (partners.quote_authorization, people.quote_authorization, posts),
         f"{at}/{{verb}}/{{id}}": (partners.sent, people.sent, posts),
         f"{at}/votes/{{id}}/activity": (
             partial(partners.sent, verb="votes"),
@@ -144,7 +145,6 @@ def routes(federation: Federation) -> list[Route]:
     limits = federation.instance.config.limits
     readable: dict[str, Handler] = {
         "/users/{name}/followers_synchronization": documents.partial_followers,
-        "/users/{name}/quote_authorizations/{id}": documents.quote_authorization,
         "/flags/{id}": partial(documents.sent, verb="flags"),
         # spec: R120 — profile and post pages answer with the document to those that ask for it
         "/@{name}": documents.actor,

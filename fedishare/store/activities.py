@@ -31,7 +31,8 @@ SENT = sql(
 )
 OWN = sql(
     "document_of_actor",
-    "SELECT body FROM document WHERE iri = :iri AND actor_id = :actor ORDER BY id DESC LIMIT 1",
+    """SELECT id, iri, actor_id, post_id, body, facts FROM document WHERE iri = :iri AND actor_id = :actor
+       ORDER BY id DESC LIMIT 1""",
 )
 PRUNE_DOCUMENTS = sql(
     "document_prune",
@@ -103,10 +104,10 @@ def sent_to(tx: Tx, iri: str, host: Domain) -> str | None:
     return found
 
 
-def own(tx: Tx, iri: str, actor: Id) -> str | None:
-    """An activity of ``actor`` as JSON, wherever it went."""
-    found: str | None = tx.value(OWN, iri=iri, actor=actor)
-    return found
+def own(tx: Tx, iri: str, actor: Id) -> OutgoingDocument | None:
+    """An activity of ``actor``, wherever it went."""
+    row = tx.one(OWN, iri=iri, actor=actor)
+    return OutgoingDocument(*row) if row else None
 
 
 def prune(tx: Tx, before: Id) -> int:
@@ -127,14 +128,14 @@ def put_report(tx: Tx, reporter: str, iri: str | None, target: Id | None, posts:
 
 
 def post_for_key(tx: Tx, actor: Id, key: str) -> Id | None:
-    """The post that an Idempotency-Key made within the last 24 hours."""
+    """The post, or the document of another activity, that an Idempotency-Key made within the last 24 hours."""
     since = tx.now - IDEMPOTENCY_MILLIS
     found: Id | None = tx.value(IDEMPOTENT, actor=actor, hash=iri_hash(key), since=since)
     return found
 
 
 def remember_key(tx: Tx, actor: Id, key: str, post: Id) -> None:
-    """Remember an Idempotency-Key."""
+    """Remember an Idempotency-Key, and the post or document that it made: no two things have one id."""
     tx.run(REMEMBER_KEY, actor=actor, hash=iri_hash(key), post=post, now=tx.now)
 
 
