@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fedishare import __version__
-from fedishare.http.call import Answer, Call, json_answer
+from fedishare.http.call import Answer, Call
 from fedishare.http.pages import STYLE_PATH, style
 from fedishare.http.routes import Access, Audience, Rate, Route
 from fedishare.instance import Instance
@@ -23,7 +22,7 @@ def routes(instance: Instance, counts: Callable[[], Mapping[tuple[str, int], int
         await instance.database.read(jobs.next_run)
         if instance.database.trouble is not None:
             raise Unavailable("changes cannot be stored at the moment; the log and /metrics say why")
-        return json_answer({"status": "ok", "version": __version__})
+        return Answer(b"OK", media_type=b"text/plain; charset=utf-8")
 
     async def metrics(call: Call) -> Answer:
         trouble = instance.database.trouble

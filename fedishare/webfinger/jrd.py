@@ -19,8 +19,9 @@ from fedishare.model.names import INSTANCE_ACTOR_NAME, Names
 
 JRD_TYPE = "application/jrd+json"
 XRD_TYPE = "application/xrd+xml"
-NODEINFO_SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/2.1"
-NODEINFO_TYPE = f'application/json; profile="{NODEINFO_SCHEMA}#"'
+NODEINFO_SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/"
+NODEINFO_VERSIONS = ("2.0", "2.1")
+"""The newest last. Apps made for Mastodon ask for the first, which says the same."""
 APPLICATION_REL = "https://www.w3.org/ns/activitystreams#Application"
 SELF_TYPE = "application/activity+json"
 PROFILE_REL = "http://webfinger.net/rel/profile-page"
@@ -150,7 +151,10 @@ def nodeinfo_index(names: Names) -> bytes:
     """``/.well-known/nodeinfo``: where the NodeInfo document is, and the instance actor."""
     links = [
         # spec: R121 — links to a 2.1 document
-        {"rel": NODEINFO_SCHEMA, "href": f"{names.origin}/nodeinfo/2.1"},
+        *(
+            {"rel": f"{NODEINFO_SCHEMA}{number}", "href": f"{names.origin}/nodeinfo/{number}"}
+            for number in NODEINFO_VERSIONS
+        ),
         # spec: R122 — FEP-2677
         {"rel": APPLICATION_REL, "href": names.instance_actor()},
     ]
@@ -166,8 +170,9 @@ def nodeinfo(
     active_half_year: int | None = None,
     posts: int | None = None,
     metadata: Mapping[str, object] | None = None,
+    schema: str = NODEINFO_VERSIONS[-1],
 ) -> bytes:
-    """The NodeInfo 2.1 document. Totals that shall not be told are left out."""
+    """The NodeInfo document of a ``schema``. Totals that shall not be told are left out."""
     counts = {"total": users, "activeMonth": active_month, "activeHalfyear": active_half_year}
     usage: dict[str, object] = {"users": {key: value for key, value in counts.items() if value is not None}}
     if posts is not None:
@@ -175,7 +180,7 @@ def nodeinfo(
     # spec: R121 — version, software.name, protocols, services, openRegistrations, usage, metadata
     return msgspec.json.encode(
         {
-            "version": "2.1",
+            "version": schema,
             "software": {"name": "fedishare", "version": version},
             "protocols": ["activitypub"],
             "services": {"inbound": [], "outbound": []},

@@ -22,7 +22,6 @@ MAX_KEPT_QUERY = 512
 """Bytes; longer queries are answered, and not remembered."""
 _JRD = b"application/jrd+json; charset=utf-8"
 _XRD = b"application/xrd+xml; charset=utf-8"
-_NODEINFO = b'application/json; profile="http://nodeinfo.diaspora.software/ns/schema/2.1#"; charset=utf-8'
 
 
 class Directory:
@@ -96,15 +95,19 @@ def routes(instance: Instance) -> list[Route]:
     host_meta = Answer(jrd.host_meta(names).encode(), media_type=_XRD)
     index = Answer(jrd.nodeinfo_index(names))
     # spec: R121 — without totals: how many people work here is nobody's business
-    nodeinfo = Answer(
-        jrd.nodeinfo(version=__version__, open_registrations=instance.config.registration.mode != "closed"),
-        media_type=_NODEINFO,
-    )
+    registration = instance.config.registration.mode != "closed"
+    nodeinfo = {
+        schema: Answer(
+            jrd.nodeinfo(version=__version__, open_registrations=registration, schema=schema),
+            media_type=f'application/json; profile="{jrd.NODEINFO_SCHEMA}{schema}#"; charset=utf-8'.encode(),
+        )
+        for schema in jrd.NODEINFO_VERSIONS
+    }
     handlers: dict[str, Handler] = {
         "/.well-known/webfinger": Directory(instance).answer,
         "/.well-known/host-meta": partial(_constant, host_meta),
         "/.well-known/nodeinfo": partial(_constant, index),
-        "/nodeinfo/2.1": partial(_constant, nodeinfo),
+        **{f"/nodeinfo/{schema}": partial(_constant, answer) for schema, answer in nodeinfo.items()},
     }
     return [
         Route(

@@ -124,6 +124,13 @@ async def test_a_scope_allows_what_it_says(home: House) -> None:
                 assert answer.json()["error"] == "This action is outside the authorized scopes"
 
 
+async def test_a_list_written_twice_is_one(home: House) -> None:
+    """Mastodon.py writes ``id[][]`` for some lists, which Mastodon takes."""
+    said = await home.ana.say("hello")
+    for name in ("id[]", "id[][]", "id"):
+        assert [s["id"] for s in await home.ana.get(STATUSES, **{name: said["id"]})] == [said["id"]], name
+
+
 BODIES: list[tuple[str, bytes, int]] = [
     ("application/json", b"{", 400),
     ("application/json", b"[1]", 400),

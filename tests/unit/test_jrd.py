@@ -166,10 +166,13 @@ def test_host_meta_has_the_template() -> None:
 def test_nodeinfo_says_what_it_must_and_no_more_than_told() -> None:
     links = {each["rel"]: each["href"] for each in json.loads(jrd.nodeinfo_index(CLINIC))["links"]}
     assert links == {
+        "http://nodeinfo.diaspora.software/ns/schema/2.0": "https://clinic.example/nodeinfo/2.0",
         "http://nodeinfo.diaspora.software/ns/schema/2.1": "https://clinic.example/nodeinfo/2.1",
         "https://www.w3.org/ns/activitystreams#Application": CLINIC.instance_actor(),
     }
     document = json.loads(jrd.nodeinfo(version="0.1.0", open_registrations=False))
+    older = json.loads(jrd.nodeinfo(version="0.1.0", open_registrations=False, schema="2.0"))
+    assert (document["version"], older) == ("2.1", document | {"version": "2.0"})
     assert document["software"] == {"name": "fedishare", "version": "0.1.0"}
     assert (document["protocols"], document["openRegistrations"]) == (["activitypub"], False)
     assert (document["usage"], document["metadata"]) == ({"users": {}}, {})
