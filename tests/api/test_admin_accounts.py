@@ -51,6 +51,8 @@ async def test_accounts_are_found_and_whole(home: House, desk: httpx.AsyncClient
     assert await names(**{"role_ids[]": "1"}) == {"ana"} and await names(**{"role_ids[]": "77"}) == set()
     assert await names(by_domain="lab.example") == {"zoe"} and await names(display_name="%") == set()
     assert await names(status="suspended") == set() and await names(invited_by="1") == set()
+    for word in ("username", "display_name", "email"):
+        assert await names(**{word: "a" * 60_000}) == set(), "longer than any pattern that SQLite takes"
     old = await desk.get("/api/v1/admin/accounts", params={"remote": "true", "active": "true"})
     assert [each["username"] for each in old.json()] == ["zoe"]
     page = await desk.get("/api/v2/admin/accounts", params={"limit": 3})
