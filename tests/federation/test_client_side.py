@@ -19,7 +19,8 @@ ROW = sql(
     """SELECT visibility, reach, html, source, summary, sensitive, language, extra, kind, app_name, in_reply_to_id,
         (SELECT count(*) FROM mention m WHERE m.post_id = p.id),
         (SELECT count(*) FROM home_entry h WHERE h.post_id = p.id),
-        (SELECT count(*) FROM notification n WHERE n.post_id = p.id) FROM post p WHERE p.iri = :iri""",
+        (SELECT count(*) FROM notification n WHERE n.post_id = p.id), interaction_policy, quoting,
+        (SELECT max(q.state) FROM quote q WHERE q.post_id = p.id) FROM post p WHERE p.iri = :iri""",
 )
 
 
@@ -343,7 +344,8 @@ async def test_both_ways_end_in_the_same_post(side: Side) -> None:
     uploaded = [await ana.http.post("/api/v2/media", files={"file": ("a.gif", GIF, "image/gif")}) for _ in range(2)]
     media = [answer.json()["id"] for answer in uploaded]
     ids = [f"https://{CLINIC}/api/activitypub/media/{ident}" for ident in media]
-    parent = await ben.note("ask", [PUBLIC], cc=[f"{ben.person.iri}/followers"])
+    anybody = {"canQuote": {"automaticApproval": [PUBLIC]}}
+    parent = await ben.note("ask", [PUBLIC], cc=[f"{ben.person.iri}/followers"], interactionPolicy=anybody)
     await side.settle()
     post = await ana.person.org.post(parent)
     assert post is not None
@@ -361,20 +363,50 @@ async def test_both_ways_end_in_the_same_post(side: Side) -> None:
         ({"visibility": "public", "poll": {"options": ["a", "b"], "expires_in": 86400}},
          {"to": [PUBLIC], "cc": [ben.person.iri], "type": "Question",
           "oneOf": [{"type": "Note", "name": "a"}, {"type": "Note", "name": "b"}]}),
+        ({"visibility": "public", "quote_approval_policy": "followers"},
+         {"to": [PUBLIC], "cc": [ben.person.iri], "interactionPolicy": {"canQuote": {"always": side.followers}}}),
+        ({"visibility": "unlisted", "quoted_status_id": str(post.id), "quote_approval_policy": "nobody"},
+         {"to": [], "cc": [PUBLIC, ben.person.iri], "quoteUri": parent, "interactionPolicy": {"canQuote": {}}}),
+        ({"visibility": "direct", "quoted_status_id": str(post.id)}, {"to": [ben.person.iri], "quote": parent}),
         ({"visibility": "public", "media_ids": media[:1]},
          {"to": [PUBLIC], "cc": [ben.person.iri], "attachment": ids[1:]}),
     ]  # fmt: skip
     for theirs, ours in cases:
         said = await ana.person.say(**{**common, **theirs, "text": text})
-        (one,) = await side.gets()
+        one = await _sent(side)
         iri = await ana.note(html, ours.pop("to"), **{"contentMap": {"en": html}, **ours})
-        (other,) = await side.gets()
+        other = await _sent(side)
         rows = [(await ana.person.org.all(ROW, iri=each))[0] for each in (said["uri"], iri)]
         assert _alike(rows[0]) == _alike(rows[1]), theirs
         assert _shape(one) == _shape(other), theirs
+    edits: list[tuple[Json, Json]] = [
+        ({"status": "neu @ben@lab.example", "language": "de"},
+         {"contentMap": {"de": f'neu <a href="{ben.person.iri}">@ben</a>'}}),
+        ({"status": text, "spoiler_text": "cw", "sensitive": True}, {"summary": "cw", "sensitive": True}),
+        ({"status": text, "quote_approval_policy": "nobody"}, {"interactionPolicy": None}),
+    ]  # fmt: skip
+    for theirs, ours in edits:
+        said = await ana.person.say(text, language="en", spoiler_text="old")
+        await _sent(side)
+        iri = await ana.note(html, [PUBLIC], cc=[side.followers, ben.person.iri],
+                             **{"contentMap": {"en": html}, "summary": "old"})  # fmt: skip
+        fields: Json = {"spoiler_text": "old", "language": "en", **theirs}
+        await ana.person.edit(said, fields.pop("status"), **fields)
+        await ana.does("Update", {"id": iri, **ours})
+        rows = [(await ana.person.org.all(ROW, iri=each))[0] for each in (said["uri"], iri)]
+        assert _alike(rows[0]) == _alike(rows[1]), theirs
     again = {"type": "Note", "content": "once", "to": [PUBLIC]}
     made = [(await ana.post(again, **{"idempotency-key": "k1"})).headers["location"] for _ in range(2)]
     assert made[0] == made[1]
+
+
+async def _sent(side: Side) -> list[Json]:
+    """What the lab was sent since it was asked last, without what follows from the lab's own answers."""
+    await side.settle()
+    found = [body for body in side.world.bodies_to(LAB) if body["type"] in ("Create", "QuoteRequest")]
+    side.world.internet.forget()
+    assert found, "something goes out"
+    return found
 
 
 def _alike(row: Any) -> list[Any]:
@@ -390,7 +422,7 @@ def _alike(row: Any) -> list[Any]:
 def _shape(document: Any, name: str = "") -> Any:
     """A document without ids, dates and proofs."""
     if isinstance(document, dict):
-        skipped = ("id", "published", "proof", "url", "endTime", "replies", "likes", "shares")
+        skipped = ("id", "published", "proof", "url", "endTime", "replies", "likes", "shares", "instrument")
         return {key: _shape(value, key) for key, value in document.items() if key not in skipped}
     return [_shape(each) for each in document] if isinstance(document, list) else document
 
