@@ -57,7 +57,7 @@ async def test_an_edit_is_the_whole_post_as_in_mastodon(both: House) -> None:
     assert again["poll"]["votes_count"] == 0 and again["edited_at"]
     stored = await both.org.post(said["uri"])
     assert stored is not None and stored.kind is PostKind.QUESTION
-    assert [v["poll"] is None for v in await ben.get(f"/api/v1/statuses/{said['id']}/history")] == [
+    assert [v.get("poll") is None for v in await ben.get(f"/api/v1/statuses/{said['id']}/history")] == [
         False, False, False, True, False,
     ]  # fmt: skip
 

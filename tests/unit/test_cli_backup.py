@@ -55,6 +55,7 @@ def put_picture(shell: Shell, body: bytes = b"picture") -> Path:
 def bury(shell: Shell, number: int) -> None:
     """Delete it, and leave its tombstone."""
     shell.change(
+        "PRAGMA foreign_keys = ON",
         f"""INSERT INTO tombstone (iri_hash, iri, author_iri, visibility, reach, deleted_at)
             SELECT {number}, 'https://clinic.example/{number}', iri, 0, 'local', 1 FROM actor WHERE name = 'ana'""",
         f"DELETE FROM post WHERE id = {number}",
