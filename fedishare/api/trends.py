@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -57,7 +59,7 @@ class TrendsApi:
         def read(tx: Tx) -> list[TagEntity]:
             return tag_entities(tx, self.api.site, call.me.id, names)
 
-        return json_answer(await self.api.database.read(read))
+        return self._answer(call, await self.api.database.read(read), skip, limit)
 
     async def statuses(self, call: Call) -> Answer:
         """``GET /api/v1/trends/statuses``"""
@@ -69,7 +71,7 @@ class TrendsApi:
             shown = [ident for ident in idents if ident in wanted][skip : skip + limit]
             return [msgspec.Raw(body) for body in self.api.renderer.visible_posts(tx, shown, call.me.id)]
 
-        return json_answer(await self.api.database.read(read))
+        return self._answer(call, await self.api.database.read(read), skip, limit)
 
     async def links(self, call: Call) -> Answer:
         """``GET /api/v1/trends/links``"""
@@ -81,7 +83,16 @@ class TrendsApi:
             shown = [link for link in found if link.card_id in seen][skip : skip + limit]
             return self.shown(tx, shown, call.me.id)
 
-        return json_answer(await self.api.database.read(read))
+        return self._answer(call, await self.api.database.read(read), skip, limit)
+
+    def _answer(self, call: Call, found: Sequence[object], skip: int, limit: int) -> Answer:
+        """With the places of the next and the previous page: what is counted anew has no cursors."""
+        base = f"{self.api.site.names.origin}{call.path}"
+        kept = [(k, v) for k, v in call.query if k != "offset"]
+        places = [("next", skip + limit)] if len(found) == limit else []
+        places += [("prev", max(0, skip - limit))] if skip else []
+        links = [f'<{base}?{urlencode([*kept, ("offset", str(at))])}>; rel="{name}"' for name, at in places]
+        return json_answer(found, headers=((b"link", ", ".join(links).encode()),) if links else ())
 
     def shown(self, tx: Tx, found: list[Link], viewer: Id) -> list[TrendingLink]:
         """Links with their cards, for somebody who may see a post that shows them."""

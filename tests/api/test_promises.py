@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,6 +12,10 @@ from urllib.parse import urlencode
 import pytest
 
 from fedishare.http.routes import Access, Route
+from fedishare.model.actors import Role
+from fedishare.services import accounts
+from tests.api.test_admin_accounts import ADMIN
+from tests.api.test_trends import with_card
 from tests.support.instances import House
 from tests.support.world import Json
 
@@ -141,3 +146,81 @@ async def test_apps_make_ids_from_times(home: House) -> None:
         for path in ("timelines/home", "timelines/public", f"accounts/{home.ana.id}/statuses"):
             page = await home.ana.get(f"/api/v1/{path}", **{cursor: middle})
             assert [each["id"] for each in page] == [said[n]["id"] for n in found], (path, cursor)
+
+
+PAGED = (
+    "timelines/home", "timelines/public", "timelines/tag/x", "timelines/direct", "timelines/list/{list}",
+    "timelines/link?url=https://lab.example/news", "accounts/{ana}/statuses", "accounts/{ana}/followers",
+    "accounts/{ana}/following", "accounts/{ana}/endorsements", "blocks", "mutes", "domain_blocks", "bookmarks",
+    "favourites", "follow_requests", "endorsements", "followed_tags", "lists/{list}/accounts", "conversations",
+    "notifications", "notifications/requests", "scheduled_statuses", "statuses/{post}/favourited_by",
+    "statuses/{post}/reblogged_by", "statuses/{post}/quotes", "trends/tags", "trends/statuses", "trends/links",
+    "admin/accounts", "admin/domain_allows", "admin/domain_blocks", "admin/email_domain_blocks",
+    "admin/canonical_email_blocks", "admin/ip_blocks", "admin/reports",
+)  # fmt: skip
+"""Lists that Mastodon documents as paged."""
+
+
+async def full(home: House) -> dict[str, str]:
+    """Two of everything that has a list, for ana, who is an admin; what stands in the paths."""
+    ana, ben, cy = home.ana, home.ben, home.cy
+    await home.org.write(accounts.set_role, await home.org.by_handle("ana"), Role.ADMIN, "test")
+    others = [await home.org.person(f"p{number}") for number in range(8)]
+    for other in (ben, cy):
+        await ana.do(f"/api/v1/accounts/{other.id}/follow")
+        await ana.do(f"/api/v1/accounts/{other.id}/endorse")
+        await other.do(f"/api/v1/accounts/{ana.id}/follow")
+    lab = await ana.do("/api/v1/lists", title="Lab")
+    await ana.do(f"/api/v1/lists/{lab['id']}/accounts", account_ids=[str(ben.id), str(cy.id)])
+    posts = [await ana.say(f"{n} #x #y", reach="partners") for n in range(2)]
+    for each in posts:
+        for other in (ben, cy):
+            await other.do(f"/api/v1/statuses/{each['id']}/favourite")
+            await other.do(f"/api/v1/statuses/{each['id']}/reblog")
+            await other.say("look", quoted_status_id=each["id"])
+        for verb in ("favourite", "bookmark"):
+            await ana.do(f"/api/v1/statuses/{each['id']}/{verb}")
+    for number, tag in enumerate("xy"):
+        await ana.do(f"/api/v1/tags/{tag}/follow")
+        for other in (ana, ben):
+            said = await other.say(f"#{tag} news")
+            await home.org.write(with_card, said["id"])
+            await home.org.write(with_card, (await other.say("more"))["id"], f"https://lab.example/{number}")
+        await ana.do(f"/api/v1/accounts/{others[number].id}/block")
+        await ana.do(f"/api/v1/accounts/{others[number + 2].id}/mute")
+        await ana.do("/api/v1/domain_blocks", domain=f"d{number}.example")
+        await ana.do("/api/v1/statuses", status="later", scheduled_at=f"2090-01-0{number + 1}T00:00:00Z")
+        for kind, body in {
+            "domain_blocks": {"domain": f"d{number}.example", "severity": "suspend"},
+            "email_domain_blocks": {"domain": f"d{number}.example"},
+            "canonical_email_blocks": {"email": f"x{number}@d.example"},
+            "ip_blocks": {"ip": f"192.0.2.{number}", "severity": "sign_up_block"},
+        }.items():  # fmt: skip
+            answer = await (await home.client("ana", ADMIN)).post(f"/api/v1/admin/{kind}", json=body)
+            assert answer.status_code == 200, answer.text
+        await cy.do("/api/v1/reports", account_id=str(others[number].id), comment="look")
+    await ana.do("/api/v1/accounts/update_credentials", 200, "PATCH", locked=True)
+    await ana.do("/api/v2/notifications/policy", 200, "PATCH", for_not_following="filter")
+    for other in others[4:6]:
+        await other.do(f"/api/v1/accounts/{ana.id}/follow")
+        await other.say("@ana hello")
+    for other in (ben, cy):
+        await other.say("@ana psst", visibility="direct")
+    return {"ana": str(ana.id), "list": lab["id"], "post": posts[0]["id"]}
+
+
+async def test_every_list_that_mastodon_pages_leads_on(home: House) -> None:
+    """A page of one, and the page behind it by ``Link``: another entry, until there is none."""
+    places, app = await full(home), await home.client("ana", ADMIN)
+    wrong = []
+    for path in PAGED:
+        url: str | None = f"/api/v1/{path.format(**places)}{'&' if '?' in path else '?'}limit=1"
+        met: list[str] = []
+        while url is not None and len(met) < 3:
+            answer = await app.get(url)
+            assert answer.status_code == 200, (path, answer.text)
+            met += [json.dumps(each) for each in answer.json()]
+            url = answer.links.get("next", {}).get("url")
+        if len(set(met)) != len(met) or len(met) < 2:
+            wrong.append((path, len(met), len(set(met))))
+    assert wrong == []
