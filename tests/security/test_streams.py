@@ -93,8 +93,9 @@ async def test_no_stream_opens_without_a_token_that_counts(home: House) -> None:
                 {"query": query, "protocols": (bad,) if bad else ()},
             ):
                 assert await opened(home.org, how.pop("query"), **how) == UNAUTHORIZED, (stream, bad, how)  # type: ignore[arg-type]
-            if stream:
-                async with event_stream(home.org, f"{streams(home)[stream].path}?{on_the_line(query)}", bad) as line:
+            for address, header in (("", bad), (f"&access_token={bad}", "")) if stream else ():
+                path = f"{streams(home)[stream].path}?{on_the_line(query)}{address}"
+                async with event_stream(home.org, path, header) as line:
                     assert (await line.next())["status"] == 401, stream
         assert await opened(home.org, query, protocols=(good,)) == 0
     assert home.org.server.hub.listening == 0
@@ -108,8 +109,9 @@ async def test_each_stream_wants_its_scope_however_it_is_asked_for(home: House) 
         for scope, held in tokens.items():
             allowed = scope_allows(frozenset({scope}), route.scopes)
             assert (await opened(home.org, query, protocols=(held,)) == 0) is allowed, (stream, scope)
-            async with event_stream(home.org, f"{route.path}?{on_the_line(query)}", held) as line:
-                assert ((await line.next())["status"] == 200) is allowed, (stream, scope)
+            for address, header in (("", held), (f"&access_token={held}", "")):
+                async with event_stream(home.org, f"{route.path}?{on_the_line(query)}{address}", header) as line:
+                    assert ((await line.next())["status"] == 200) is allowed, (stream, scope)
     for scope, held in tokens.items():
         door = scope_allows(frozenset({scope}), ("read:statuses", "read:notifications"))
         assert (await opened(home.org, {}, protocols=(held,)) == 0) is door, scope

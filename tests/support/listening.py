@@ -82,11 +82,12 @@ async def websocket(
 
 @asynccontextmanager
 async def event_stream(org: Org, path: str, token: str) -> AsyncIterator[Line]:
-    """Server-Sent Events. The first message has the status, the pieces follow."""
+    """Server-Sent Events. The first message has the status, the pieces follow. ``token`` may be in the path."""
     path, _, query = path.partition("?")
+    headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
     scope = {
         "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
-        "headers": [(b"authorization", f"Bearer {token}".encode())], "client": ("192.0.2.1", 1),
+        "headers": headers, "client": ("192.0.2.1", 1),
         "http_version": "1.1", "scheme": "https", "server": (org.host, 443), "root_path": "",
     }  # fmt: skip
     asked = {"type": "http.request", "body": b"", "more_body": False}
