@@ -14,6 +14,7 @@ from tests.api import mastodon as m
 from tests.api.mastodon import ours
 
 FAR = "2099-01-01T00:00:00Z"
+BLOCKED = {"ip": "198.51.100.0/24", "severity": "sign_up_block", "comment": "x"}
 WEEK = {"start_at": "{weekago}", "end_at": "{today}"}
 FORM = {"password": "correct horse battery", "agreement": True, "locale": "en", "reason": "I work there"}
 
@@ -54,6 +55,7 @@ def lines() -> Iterator[Line]:
 def apps() -> Iterator[Line]:
     v1 = "/api/v1/"
     form = {"client_name": "Pocket", "redirect_uris": "https://app.example/back", "scopes": "read write"}
+    form["website"] = "https://app.example/"
     yield line(f"POST {v1}apps", m.CredentialApplication, body=form, who="stranger")
     yield line(f"GET {v1}apps/verify_credentials", m.Application, who="app")
     yield line(f"GET {v1}apps/verify_credentials", m.Application)
@@ -93,8 +95,12 @@ def statuses() -> Iterator[Line]:
     yield line(f"POST {v1}statuses", m.Status, body={"status": "@zoe@lab.example new"}, keep="new")
     yield line(f"POST {v1}statuses", m.Status, body={"status": "@eve@evil.example x", "reach": "partners"})
     poll = {"options": ["a", "b"], "expires_in": 600}
-    later = {"status": "later", "scheduled_at": FAR, "poll": poll, "visibility": "private", "sensitive": True}
-    yield line(f"POST {v1}statuses", m.ScheduledStatus, body=later, keep="scheduled")
+    yield line("POST /api/v2/media", m.MediaAttachment, files=True, keep="file")
+    later = {"status": "later", "scheduled_at": FAR, "visibility": "private", "language": "de"}
+    asks = later | {"poll": poll, "in_reply_to_id": "{mine}", "reach": "partners", "spoiler_text": "careful"}
+    shows = later | {"media_ids": ["{file}"], "sensitive": True, "quoted_status_id": "{quoted}"}
+    yield line(f"POST {v1}statuses", m.ScheduledStatus, body=shows)
+    yield line(f"POST {v1}statuses", m.ScheduledStatus, body=asks, keep="scheduled")
     yield line(f"GET {v1}scheduled_statuses", list[m.ScheduledStatus])
     yield line(f"GET {v1}scheduled_statuses/{{id}}", m.ScheduledStatus, "scheduled")
     yield line(f"PUT {v1}scheduled_statuses/{{id}}", m.ScheduledStatus, "scheduled", body={"scheduled_at": FAR})
@@ -103,7 +109,8 @@ def statuses() -> Iterator[Line]:
     for word in ("mine", "guests", "asked", "reply", "quoting", "carded", "filtered", "own_quote"):
         yield line(f"GET {at}", m.Status, word)
     yield line(f"GET {at}", m.Error, "nothing", status=404)
-    yield line(f"GET {at}/context", m.Context, "reply")
+    for word in ("reply", "mine"):
+        yield line(f"GET {at}/context", m.Context, word)
     yield line(f"GET {at}/history", list[m.StatusEdit], "mine")
     yield line(f"GET {at}/history", list[m.StatusEdit], "asked")
     yield line(f"GET {at}/history", list[m.StatusEdit], "quoting", who="ben")
@@ -202,6 +209,7 @@ def lists() -> Iterator[Line]:
         yield line(f"GET /api/v1/trends/{kind}", list[entity])  # type: ignore[valid-type]
     yield line("GET /api/v1/trends", list[m.FullTag])
     yield line("GET /api/v2/search", m.Search, query="?q=tag")
+    yield line("GET /api/v2/search", m.Search, query="?q=zoe&type=accounts")
 
 
 def filters() -> Iterator[Line]:
@@ -231,6 +239,8 @@ def filters() -> Iterator[Line]:
 
 def notices() -> Iterator[Line]:
     v1, v2 = "/api/v1/notifications", "/api/v2/notifications"
+    reported = {"account_id": "{ben}", "status_ids": ["{reply}"], "category": "violation", "rule_ids": ["{rule}"]}
+    yield line("POST /api/v1/reports", m.Report, body=reported)
     yield line(f"GET {v1}", list[m.Notification], keep="notification")
     yield line(f"GET {v1}", list[m.Notification], who="desk")
     yield line(f"GET {v1}/unread_count", m.Unread)
@@ -284,8 +294,6 @@ def others() -> Iterator[Line]:
     yield line(f"GET {at}", m.WebPushSubscription)
     yield line(f"PUT {at}", m.WebPushSubscription, body={"data": {"alerts": {"poll": True}}})
     yield line(f"DELETE {at}", m.Empty)
-    reported = {"account_id": "{ben}", "status_ids": ["{reply}"], "category": "violation", "rule_ids": ["{rule}"]}
-    yield line("POST /api/v1/reports", m.Report, body=reported)
     at = "GET /api/v1/streaming/"
     yield line(f"{at}health", None)
     for name in ("user", "user/notification", "public", "public/local", "public/remote", "direct", "hashtag"):
@@ -294,6 +302,10 @@ def others() -> Iterator[Line]:
         yield line(f"{at}{name}", STREAM)
 
 
+OWN = {
+    "locked": True, "note": "hi", "source": {"language": "de"}, "attribution_domains": ["news.example"],
+    "fields_attributes": [{"name": "at", "value": "the Lab"}],
+}  # fmt: skip
 STREAM = "events"
 """Instead of an entity: the stream's own tests read what it carries."""
 
@@ -301,7 +313,8 @@ STREAM = "events"
 def own_account() -> Iterator[Line]:
     v1 = "/api/v1/"
     yield line(f"GET {v1}accounts/verify_credentials", m.CredentialAccount)
-    yield line(f"PATCH {v1}accounts/update_credentials", m.CredentialAccount, body={"locked": True, "note": "hi"})
+    yield line(f"PATCH {v1}accounts/update_credentials", m.CredentialAccount, body=OWN)
+    yield line(f"GET {v1}accounts/verify_credentials", m.CredentialAccount, who="desk")
     for who in ("dora", "eli"):
         yield line(f"POST {v1}accounts/{{id}}/follow", m.Relationship, "ana", who=who)
     yield line(f"GET {v1}follow_requests", list[m.Account])
@@ -314,6 +327,7 @@ def own_account() -> Iterator[Line]:
     yield line(f"GET {v1}emails/check_confirmation", bool)
     at = f"{v1}fedishare/"
     yield line(f"POST {at}audience", ours.Audience, body={"status": "@zoe@lab.example hi", "reach": "partners"})
+    yield line(f"POST {at}audience", ours.Audience, body={"status": "@eve@evil.example hi", "reach": "partners"})
     yield line(f"POST {at}export", ours.Archive, status=202)
     yield line(f"GET {at}export", ours.Archive)
     yield line(f"GET {at}export/file", None)
@@ -364,7 +378,7 @@ def moderators_domains() -> Iterator[Line]:
         ("domain_allows", m.DomainAllow, {"domain": "new.example"}, {}),
         ("domain_blocks", m.DomainBlock, {"domain": "bad.example", "severity": "suspend"}, {"severity": "suspend"}),
         ("canonical_email_blocks", m.CanonicalEmailBlock, {"email": "a@b.example"}, {}),
-        ("ip_blocks", m.IpBlock, {"ip": "198.51.100.0/24", "severity": "sign_up_block"}, {"comment": "why"}),
+        ("ip_blocks", m.IpBlock, BLOCKED, {"expires_in": 9}),
     ):  # fmt: skip
         yield line(f"POST {at}{noun}", kind, body=form, who="desk", keep=noun)
         yield line(f"GET {at}{noun}", list[kind], who="desk")  # type: ignore[valid-type]
