@@ -11,7 +11,7 @@ import pytest
 from fedishare.activitypub.jsonld import format_time
 from fedishare.model.ids import Millis
 from tests.store.conftest import postgres_template, schema_url
-from tests.support.client_side import CLINIC, EVIL, LAB, PUBLIC, Side, new_side
+from tests.support.client_side import CLINIC, EVIL, LAB, PUBLIC, Client, Side, new_side
 from tests.support.world import Json, plain
 
 __all__ = ["postgres_template", "schema_url"]
@@ -56,6 +56,14 @@ async def test_a_quote_is_asked_for_shown_and_taken_back(side: Side) -> None:
     mine = await ana.note("hers", [PUBLIC], _misskey_quote=hers, reach="local")
     approval = (await ana.read(mine))["quoteAuthorization"]
     assert approval.startswith(f"{amy.person.iri}/quote_authorizations/")
+    assert (await ana.read(approval))["interactingObject"] == mine and await amy.read(approval)
+    secret = await ana.note("@amy look", [amy.person.iri], quote=hers, reach="local")
+    given = (await ana.read(secret))["quoteAuthorization"]
+    assert await ana.read(given) and await amy.read(given)
+    cy = await side.world.orgs[CLINIC].person("cy")
+    await Client(cy, cy.client).read(approval)
+    await Client(cy, cy.client).read(given, 404)
+    await ana.read(approval.replace("/amy/", "/ana/"), 404)
     before = await ana.person.org.rows()
     for client in (ana, ben):
         await client.refused(404, {"type": "Delete", "object": approval})
@@ -64,6 +72,7 @@ async def test_a_quote_is_asked_for_shown_and_taken_back(side: Side) -> None:
     assert await ana.person.org.rows() == before
     sent = len(side.world.internet.sent)
     await amy.does("Delete", approval)
+    await amy.read(approval, 404)
     shown = await ana.person.status(mine)
     assert shown is not None and shown["quote"]["state"] == "revoked"
     await side.settle()
