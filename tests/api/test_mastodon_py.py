@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mastodon
 import pytest
-import requests
 
-from tests.support.process import Port, ServerProcess, command, serving, write_config
+from tests.support.clients import clinic_with, connect, sign_in
+from tests.support.process import ServerProcess
 
 pytestmark = pytest.mark.e2e
 
@@ -19,33 +18,12 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture
 def clinic(tmp_path: Path) -> Iterator[ServerProcess]:
     """One server with ana and ben."""
-    port = Port()
-    config = write_config(tmp_path, "clinic", port.number, [])
-    for name in ("ana", "ben"):
-        command(config, "account", "create", name, "--email", f"{name}@clinic.example")
-    with serving(config, port.number) as server:
+    with clinic_with(tmp_path, "ana", "ben") as server:
         yield server
-    port.close()
-
-
-def app(server: ServerProcess, name: str) -> Any:
-    """The library, signed in with a token of the command line."""
-    token = command(server.config, "token", "create", name, "--scopes", "read write follow push").strip()
-    return connect(server, token)
-
-
-def connect(server: ServerProcess, token: str) -> Any:
-    """Straight to the server, whatever proxy the machine has."""
-    session = requests.Session()
-    session.trust_env = False
-    return mastodon.Mastodon(
-        access_token=token, api_base_url=f"http://127.0.0.1:{server.port}", request_timeout=20,
-        ratelimit_method="throw", session=session,
-    )  # fmt: skip
 
 
 def test_people_share_with_a_client_library(clinic: ServerProcess) -> None:
-    ana, ben = app(clinic, "ana"), app(clinic, "ben")
+    ana, ben = sign_in(clinic, "ana"), sign_in(clinic, "ben")
     me = ana.me()
     assert (me.acct, me.source.privacy, ana.account_verify_credentials().id) == ("ana", "public", me.id)
     assert ana.instance_v2().configuration.statuses.max_characters == 140 and "fedishare" in ana.instance_v1().version
@@ -91,7 +69,7 @@ def test_people_share_with_a_client_library(clinic: ServerProcess) -> None:
 
 
 def test_a_client_library_walks_pages_and_meets_refusals(clinic: ServerProcess) -> None:
-    ana, ben = app(clinic, "ana"), app(clinic, "ben")
+    ana, ben = sign_in(clinic, "ana"), sign_in(clinic, "ben")
     said = [ana.status_post(f"n{number}").id for number in range(7)]
     first = ana.timeline_home(limit=3)
     walked = [s.id for s in ana.fetch_remaining(first)]
@@ -122,7 +100,7 @@ def test_a_client_library_walks_pages_and_meets_refusals(clinic: ServerProcess) 
 
 
 def test_a_client_library_keeps_lists_hashtags_and_places(clinic: ServerProcess) -> None:
-    ana, ben = app(clinic, "ana"), app(clinic, "ben")
+    ana, ben = sign_in(clinic, "ana"), sign_in(clinic, "ben")
     him = ben.me().id
     assert ana.account_follow(him, notify=True).notifying is True
     lab = ana.list_create("Lab", replies_policy="none", exclusive=True)

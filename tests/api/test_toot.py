@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-import requests
 
+from tests.support.clients import clinic_with, code_for
 from tests.support.pictures import picture
-from tests.support.process import KEY, Port, ServerProcess, command, serving, write_config
+from tests.support.process import ServerProcess
 
 pytestmark = pytest.mark.e2e
-
-PASSWORD = "correct horse battery staple"
-PROJECT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +71,11 @@ class Terminal:
         assert process.returncode == 0 and "Successfully logged in" in out, (out, error)
 
 
-def code_for(address: str, name: str) -> str:
-    """What the consent page shows to somebody who signs in and allows it."""
-    with requests.Session() as browser:
-        browser.trust_env = False
-        assert browser.get(address, timeout=20).status_code == 200
-        form = dict(parse_qsl(urlsplit(address).query)) | {"name": name, "password": PASSWORD, "decision": "allow"}
-        page = browser.post(address.partition("?")[0], data=form, timeout=20)
-    assert page.status_code == 200, page.text
-    found = re.search(r"<code[^>]*>([^<]+)</code>", page.text)
-    assert found, page.text
-    return unescape(found[1])
-
-
 @pytest.fixture
 def clinic(tmp_path: Path) -> Iterator[ServerProcess]:
     """One server with ana and ben, who have passwords."""
-    port = Port()
-    config = write_config(tmp_path, "clinic", port.number, [])
-    for name in ("ana", "ben"):
-        subprocess.run(
-            [sys.executable, "-m", "fedishare", "account", "create", name, "--email", f"{name}@clinic.example",
-             "--password-stdin", "-c", str(config)],
-            input=PASSWORD, text=True, check=True, capture_output=True, env={"FEDISHARE_SECRET_KEY": KEY}, cwd=PROJECT,
-        )  # fmt: skip
-    assert "ana" in command(config, "account", "list")
-    with serving(config, port.number) as server:
+    with clinic_with(tmp_path, "ana", "ben") as server:
         yield server
-    port.close()
 
 
 def terminal(server: ServerProcess, folder: Path, name: str) -> Terminal:
