@@ -210,6 +210,7 @@ async def test_what_is_not_supported_says_so(browser: httpx.AsyncClient) -> None
     for kind in ("password", "", "refresh_token"):
         answer = await browser.post("/oauth/token", json={"grant_type": kind, "username": "ana", "password": PASSWORD})
         assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
+        assert "not supported" in answer.json()["error_description"]
     metadata = (await browser.get("/.well-known/oauth-authorization-server")).json()
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     assert metadata["token_endpoint"].endswith("/oauth/token")
