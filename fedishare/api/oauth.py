@@ -193,7 +193,7 @@ class OAuth:
         person = await self._signed_in(call)
         cookie: tuple[tuple[bytes, bytes], ...] = ()
         if person is not None and "password" not in found:
-            if not hmac.compare_digest(found.text("proof"), self._proof(call, asked)):
+            if not hmac.compare_digest(found.text("proof").encode(), self._proof(call, asked).encode()):
                 raise NotAllowed("This form does not belong to your session; go back and try again.")
         else:
             person = await self._sign_in(call, found)

@@ -165,6 +165,8 @@ async def test_the_browser_stays_signed_in_and_forms_belong_to_it(browser: httpx
     assert proof is not None
     form = ask(app) | {"decision": "allow", "proof": proof[1]}
     code_of(await browser.post("/oauth/authorize", data=form))
+    odd = await browser.post("/oauth/authorize", data=form | {"proof": "\u00e9"})
+    assert odd.status_code == 403, odd.text
     forged = await browser.post("/oauth/authorize", data=form | {"proof": "0" * 64})
     assert forged.status_code == 403
     wider = await browser.post("/oauth/authorize", data=form | {"scope": "read write follow"})
