@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from toot.cli import cli as toot_command
 
 from tests.support.clients import clinic_with, code_for
 from tests.support.pictures import picture
@@ -32,29 +34,30 @@ class Terminal:
         """What people type when toot asks for the instance."""
         return f"http://127.0.0.1:{self.server.port}"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where toot keeps its settings, and no proxies."""
+        return {"XDG_CONFIG_HOME": str(self.home), "HOME": str(self.home), "NO_PROXY": "*", "PYTHONUNBUFFERED": "1"}
+
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """Run toot; its input is open."""
-        environment = {
-            "XDG_CONFIG_HOME": str(self.home),
-            "HOME": str(self.home),
-            "NO_PROXY": "*",
-            "PYTHONUNBUFFERED": "1",
-        }
-        environment["PATH"] = os.environ["PATH"]
+        """Run toot in a process of its own; its input is open."""
+        environment = self.environment | {"PATH": os.environ["PATH"]}
         return subprocess.Popen(
             [sys.executable, "-m", "toot", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env=environment, cwd=self.home,
         )  # fmt: skip
 
     def toot(self, *words: str, refused: str | None = None) -> str:
-        """Run toot to its end; what it printed. ``refused`` is in the message of a command that fails."""
-        process = self.start(*words)
-        out, error = process.communicate(timeout=30)
+        """Run toot to its end; what it printed. ``refused`` is in the message of a command that fails.
+
+        In this process: it is the same program, and an interpreter for each command costs more than all of them.
+        """
+        done = CliRunner().invoke(toot_command, words, env=self.environment)
         if refused is not None:
-            assert process.returncode != 0 and refused in error, (words, out, error)
-            return error
-        assert process.returncode == 0, (words, out, error)
-        return out
+            assert done.exit_code != 0 and refused in done.output + done.stderr, (words, done.output)
+            return done.stderr
+        assert done.exit_code == 0, (words, done.output, done.exception)
+        return done.stdout
 
     def json(self, *words: str) -> Any:
         """The answer of a command as JSON."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import queue
 import re
-import subprocess
 import sys
 import threading
 import types
@@ -24,12 +23,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import mastodon
 import requests
+from click.testing import CliRunner
 from mastodon.types_base import AttribAccessDict, MaybeSnowflakeIdType
 
-from tests.support.process import KEY, Port, ServerProcess, command, serving, write_config
+from fedishare.cli import cli
+from tests.support.process import KEY, Port, ServerProcess, serving, write_config
 
 PASSWORD = "correct horse battery staple"
-PROJECT = Path(__file__).parents[2]
 LONG = 10.0
 SCOPES = ["read", "write", "follow", "push"]
 
@@ -40,18 +40,21 @@ def clinic_with(folder: Path, *names: str, admin: str = "", **tables: Any) -> It
     port = Port()
     config = write_config(folder, "clinic", port.number, [], **tables)
     for name in names:
-        subprocess.run(
-            [sys.executable, "-m", "fedishare", "account", "create", name, "--email", f"{name}@clinic.example",
-             "--password-stdin", "-c", str(config)],
-            input=PASSWORD, text=True, check=True, capture_output=True, env={"FEDISHARE_SECRET_KEY": KEY}, cwd=PROJECT,
-        )  # fmt: skip
+        _told(config, "account", "create", name, "--email", f"{name}@clinic.example", "--password-stdin")
     if admin:
-        command(config, "account", "role", admin, "admin")
+        _told(config, "account", "role", admin, "admin")
     try:
         with serving(config, port.number) as server:
             yield server
     finally:
         port.close()
+
+
+def _told(config: Path, *words: str) -> None:
+    """A command of the command line, in this process: an interpreter for each would cost more than all of it."""
+    environment = {"FEDISHARE_CONFIG": str(config), "FEDISHARE_SECRET_KEY": KEY}
+    done = CliRunner().invoke(cli, words, input=PASSWORD, env=environment)
+    assert done.exit_code == 0, (words, done.output)
 
 
 class Direct(requests.Session):
