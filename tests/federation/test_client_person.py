@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fedishare.media.files import Folder
+from fedishare.model.ids import Id
+from fedishare.model.media import MediaState
+from fedishare.store import media
 from tests.store.conftest import postgres_template, schema_url
 from tests.support.client_side import GIF, PUBLIC, Client, Side, new_side
 from tests.support.world import Json
@@ -118,6 +122,12 @@ async def test_what_cannot_be_said_about_oneself_changes_nothing(side: Side) -> 
         answer = await ana.post({"type": "Update", "object": {"id": me, **each}})
         assert answer.status_code in (400, 422) and answer.json()["error"], (each, answer.text)
     assert (await ana.read(me), files_of(side)) == before, "and no file is left behind"
+    row_of = await ana.person.org.read(media.by_id, Id(int(mine["id"].rpartition("/")[2])))
+    assert row_of is not None
+    for other in (replace(row_of, kind="video"), replace(row_of, state=MediaState.WAITING)):
+        await ana.person.org.write(media.update, other)
+        await ana.refused(422, {"type": "Update", "object": {"id": me, "icon": mine}})
+    await ana.person.org.write(media.update, row_of)
     await side.settle()
     assert not [body for body in side.world.bodies_to("lab.example") if body["type"] == "Update"]
     await ana.does("Update", {"id": me, "icon": mine["url"]})

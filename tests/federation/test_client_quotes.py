@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fedishare.activitypub import client_effects, client_reading
+from fedishare.activitypub.client_doing import Context
+from fedishare.activitypub.client_wishes import Me
 from fedishare.activitypub.jsonld import format_time
-from fedishare.model.ids import Millis
+from fedishare.activitypub.reader_values import Reading
+from fedishare.model.ids import Iri, Millis
+from fedishare.model.posts import LOCAL
 from tests.store.conftest import postgres_template, schema_url
-from tests.support.client_side import CLINIC, EVIL, LAB, PUBLIC, Client, Side, new_side
+from tests.support.client_side import CLINIC, EVIL, GRIM, LAB, PUBLIC, Client, Side, new_side
+from tests.support.instances import remote_actor
 from tests.support.world import Json, plain
 
 __all__ = ["postgres_template", "schema_url"]
@@ -67,7 +74,8 @@ async def test_a_quote_is_asked_for_shown_and_taken_back(side: Side) -> None:
     before = await ana.person.org.rows()
     for client in (ana, ben):
         await client.refused(404, {"type": "Delete", "object": approval})
-    await amy.refused(404, {"type": "Delete", "object": approval.replace("/amy/", "/ana/")})
+    for client in (amy, ana):
+        await client.refused(404, {"type": "Delete", "object": approval.replace("/amy/", "/ana/")})
     await amy.refused(404, {"type": "Delete", "object": f"{amy.person.iri}/quote_authorizations/7"})
     assert await ana.person.org.rows() == before
     sent = len(side.world.internet.sent)
@@ -77,6 +85,30 @@ async def test_a_quote_is_asked_for_shown_and_taken_back(side: Side) -> None:
     assert shown is not None and shown["quote"]["state"] == "revoked"
     await side.settle()
     assert len(side.world.internet.sent) == sent, "what stays here is told nobody"
+
+
+async def test_a_quote_is_for_whom_it_quotes_and_no_wider_than_that(side: Side) -> None:
+    """Where posts stay here unless somebody says otherwise; and what is quoted narrows before anybody is refused."""
+    ana, ben, org = side.ana, side.ben, side.ana.person.org
+    theirs = await ben.note("quote me", [PUBLIC], cc=[f"{ben.person.iri}/followers"], reach="partners", **ANYBODY)
+    await side.settle()
+    instance, me = org.server.instance, Iri(ana.person.iri)
+    context = Context(replace(instance.site, default_reach=LOCAL), instance.guard)
+    ids = Me(me, Iri(side.followers), Iri(f"{me}/collections/featured"), Iri(f"{me}/collections/tags"))
+    for extra, domains in (({"quote": theirs}, {LAB}), ({}, set())):
+        document: Json = {"type": "Note", "content": "x", "to": [PUBLIC], **extra}
+        wish = client_reading.read(document, ids, Reading(instance.site.names, instance.clock()))
+        made = await org.write(client_effects.perform, context, ana.person.id, wish)
+        post = await org.post(made.document["object"]["id"])
+        assert post is not None and set(post.reach.domains or ()) == domains
+    # This partner gets nothing wider than followers-only posts, which a quote of one is.
+    side.world.internet.answer(GRIM, 202)
+    gil = await org.write(remote_actor, "gil", GRIM)
+    note: Json = {"type": "Note", "content": "x", "to": [PUBLIC], "cc": [gil.iri]}
+    await ana.refused(403, note)
+    private = await ana.note("for mine", [side.followers])
+    quoting = await ana.post({**note, "quote": private})
+    assert quoting.status_code == 201 and quoting.json()["to"] == [side.followers], quoting.text
 
 
 async def test_what_may_not_be_quoted_publishes_nothing(side: Side) -> None:
