@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,9 +44,10 @@ _CORS = (
 )  # fmt: skip
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key"),
     (b"access-control-max-age", b"86400"),
 )
+_ALLOWED = b"Authorization, Content-Type, Idempotency-Key"
+_HEADER_NAMES = re.compile(rb"[A-Za-z0-9-]+(?: *, *[A-Za-z0-9-]+){0,40}\Z")
 _PRIVATE: tuple[tuple[bytes, bytes], ...] = (
     (b"vary", b"Accept, Signature"),
     (b"cache-control", b"private, no-store"),
@@ -201,9 +203,9 @@ class Router:
     def _without_route(self, scope: Scope, routes: Mapping[str, Route]) -> Answer:
         if scope["method"] == "OPTIONS":
             if _is_api(scope):
-                return Answer(status=204, headers=_PREFLIGHT)
+                return Answer(status=204, headers=_preflight(scope))
             if any(route.takes_token for route in routes.values()):
-                return Answer(status=204, headers=(*_PREFLIGHT, *_CORS))
+                return Answer(status=204, headers=(*_preflight(scope), *_CORS))
         if not routes:
             return error_answer("Record not found", 404)
         also = {"HEAD"} if "GET" in routes else set()
@@ -217,7 +219,11 @@ class Router:
         if route.access is Access.TOKEN or (
             route.access is Access.PEER_OR_TOKEN and _brings_token(call.headers) and "signature" not in call.headers
         ):
-            call.viewer = await self._gates.viewer(call)
+            try:
+                call.viewer = await self._gates.viewer(call)
+            except FedishareError:
+                self._count(call, Rate.PUBLIC, call.client)
+                raise
             if call.viewer is None:
                 self._count(call, Rate.PUBLIC, call.client)
                 raise NotSignedIn("The access token is invalid")
@@ -254,6 +260,13 @@ def _is_api(scope: Scope) -> bool:
     """Whether a path belongs to what programs in browsers call from other origins."""
     path: str = scope["path"]
     return path.startswith(_CORS_PATHS)
+
+
+def _preflight(scope: Scope) -> tuple[tuple[bytes, bytes], ...]:
+    """What a program in a browser may send: any header, as in Mastodon; there are no cookies that could come along."""
+    asked = next((value for name, value in scope["headers"] if name == b"access-control-request-headers"), b"")
+    names = b", ".join((_ALLOWED, asked)) if _HEADER_NAMES.match(asked) else _ALLOWED
+    return (*_PREFLIGHT, (b"access-control-allow-headers", names))
 
 
 def _brings_token(headers: Mapping[str, str]) -> bool:
