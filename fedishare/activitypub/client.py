@@ -50,6 +50,7 @@ from fedishare.store import actors, posts
 from fedishare.store.db import Tx
 
 MAX_KEY = 500
+STAYS = "to: what stays here cannot be addressed to people elsewhere"
 FORM = "application/x-www-form-urlencoded"
 _OUTSIDE = "This action is outside the authorized scopes"
 _COLLECTIONS = frozenset(("Collection", "OrderedCollection", "CollectionPage", "OrderedCollectionPage"))
@@ -96,7 +97,7 @@ class ClientSide:
         wish = client_reading.read(document, ids, reading)
         if not scope_allows(call.me.scopes, (scope_of(wish),)):
             raise NotAllowed(_OUTSIDE)
-        await self._resolve(wish)
+        await self._resolve(me, wish)
         made = await self._done(me, wish, Context(instance.site, instance.guard, call.me.app_name, key))
         done = answer(made.document, status=201)
         return Answer(
@@ -143,7 +144,7 @@ class ClientSide:
 
     # What has to be known first
 
-    async def _resolve(self, wish: Wish) -> None:
+    async def _resolve(self, me: Actor, wish: Wish) -> None:
         match wish:
             case Publish(words, addressed):
                 self._stays(words, addressed)
@@ -152,9 +153,8 @@ class ClientSide:
                 for other in (words.answers, words.quotes):
                     if other is not None:
                         await self._post(other, words.reach)
-            case Edit(_, _, addressed):
-                for iri in addressed.people:
-                    await self._person(iri)
+            case Edit(edited, _, addressed):
+                await self._added(me, edited, addressed)
             case FollowActor(iri):
                 await self._person(iri)
             case BlockActor(iri):
@@ -164,6 +164,20 @@ class ClientSide:
                 await self._post(iri)
             case _:
                 return
+
+    async def _added(self, me: Actor, edited: Iri, addressed: Addressed) -> None:
+        """Whom an edit adds must be known; nobody is asked for what stays here, or is not this person's to edit.
+
+        Raises `BadInput`.
+        """
+        ours = self.federation.instance.site.names.is_ours
+        post = await self.federation.instance.database.read_fast(posts.by_iri, edited)
+        if post is None or post.author_id != me.id:
+            return  # it is refused, and how says nothing of it
+        if post.reach.is_local and not all(ours(each) for each in addressed.people):
+            raise BadInput(STAYS, path="to")
+        for iri in addressed.people:
+            await self._person(iri)
 
     def _stays(self, words: Words, addressed: Addressed) -> None:
         """What never leaves is for nobody elsewhere, and nobody elsewhere is asked about. Raises `BadInput`."""
@@ -175,7 +189,7 @@ class ClientSide:
             and reach.is_local
             and not all(ours(each) for each in (*addressed.people, *addressed.blind))
         ):
-            raise BadInput("to: what stays here cannot be addressed to people elsewhere", path="to")
+            raise BadInput(STAYS, path="to")
 
     async def _person(self, iri: Iri) -> None:
         """Somebody must be known, and their server still a partner. Raises `PolicyRefusal` with the rule."""

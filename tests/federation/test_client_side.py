@@ -156,6 +156,12 @@ async def test_local_only_never_leaves(side: Side) -> None:
     assert (await amy.read(iri))["content"] == "<p>SECRETWORD</p>"
     await ana.does("Update", {"id": iri, "content": "SECRETWORD again"})
     await ana.does("Add", iri, target=f"{ana.person.iri}/collections/featured")
+    # Whoever it is addressed to on the way: nobody elsewhere is asked about for it, nor for what is another's.
+    added = {"content": "x", "to": [PUBLIC, f"https://{LAB}/users/unknown"]}
+    update = {"type": "Update", "object": {"id": iri, **added}}
+    await ana.refused(422, update)
+    await amy.refused(403, update)
+    await amy.refused(404, {"type": "Update", "object": {"id": f"{iri}1", **added}})
     liked = await amy.does("Like", iri)
     shared = await amy.does("Announce", iri, to=[PUBLIC])
     await ana.note("SECRETWORD too", [PUBLIC], inReplyTo=iri)
