@@ -144,3 +144,39 @@ def test_lists_tags_and_instance_of_a_command_line_client(clinic: ServerProcess,
     assert [a["acct"] for a in ana.json("muted")] == ["ben"]
     ana.toot("block", "ben")
     assert [a["acct"] for a in ana.json("blocked")] == ["ben"]
+    for undone in (("unmute", "muted"), ("unblock", "blocked")):
+        ana.toot(undone[0], "ben")
+        assert ana.json(undone[1]) == []
+
+
+def test_profile_requests_and_leaving_of_a_command_line_client(clinic: ServerProcess, tmp_path: Path) -> None:
+    ana, ben = terminal(clinic, tmp_path, "ana"), terminal(clinic, tmp_path, "ben")
+    (tmp_path / "face.png").write_bytes(picture())
+    uploaded = ana.json("upload", str(tmp_path / "face.png"), "--description", "a face")
+    assert uploaded["type"] == "image" and uploaded["description"] == "a face"
+    changed = ana.json(
+        "update-account", "--avatar", str(tmp_path / "face.png"), "--note", "in the lab", "--locked", "--privacy",
+        "private", "--language", "en",
+    )  # fmt: skip
+    assert (
+        changed["locked"] is True and changed["source"]["privacy"] == "private" and "missing" not in changed["avatar"]
+    )
+    ben.toot("follow", "ana")
+    assert [a["acct"] for a in ana.json("follow-requests", "list")] == ["ben"]
+    ana.toot("follow-requests", "accept", "ben")
+    assert "in the lab" in ben.toot("whois", "ana") and [a["acct"] for a in ben.json("following", "ben")] == ["ana"]
+    said = ana.json("post", "for those who follow", "--language", "de", "--spoiler-text", "quiet")
+    assert (said["visibility"], said["language"], said["spoiler_text"]) == ("private", "de", "quiet")
+    assert [s["id"] for s in ben.json("timelines", "home")] == [said["id"]]
+    asked = ana.json("post", "when?", "--poll-option", "now", "--poll-option", "later", "--poll-multiple")
+    assert ben.json("polls", "show", asked["poll"]["id"])["multiple"] is True
+    later = ana.json("post", "later", "--scheduled-in", "1 day")
+    assert later["scheduled_at"] and later["params"]["text"] == "later"
+    ana.toot("notifications", "--clear")
+    assert ana.json("notifications") == []
+    ben.toot("unfollow", "ana")
+    assert ben.json("timelines", "home") == []
+    address = ana.address.replace("http://127.0.0.1", "ana@clinic.localhost")
+    assert address in ana.toot("auth")
+    ana.toot("logout", address)
+    ana.toot("whoami", refused="logged in")

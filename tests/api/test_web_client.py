@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import subprocess
-import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,11 +21,12 @@ import httpx
 import pytest
 import websockets
 
-from tests.support.process import KEY, Port, ServerProcess, serving, write_config
+from tests.support.clients import PASSWORD, clinic_with
+from tests.support.pictures import picture
+from tests.support.process import ServerProcess
 
 pytestmark = pytest.mark.e2e
 
-PASSWORD = "correct horse battery staple"
 CLIENT = "https://web-client.example"
 BACK = f"{CLIENT}/clinic/oauth"
 SCOPES = "read write follow push"
@@ -35,18 +34,9 @@ SCOPES = "read write follow push"
 
 @pytest.fixture
 def clinic(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server with ana, who has a password."""
-    port = Port()
-    config = write_config(tmp_path, "clinic", port.number, [])
-    subprocess.run(
-        [sys.executable, "-m", "fedishare", "account", "create", "ana", "--email", "ana@clinic.example",
-         "--password-stdin", "-c", str(config)],
-        input=PASSWORD, text=True, check=True, capture_output=True, env={"FEDISHARE_SECRET_KEY": KEY},
-        cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    with serving(config, port.number) as server:
+    """A server with ana, who has a password, and ben."""
+    with clinic_with(tmp_path, "ana", "ben") as server:
         yield server
-    port.close()
 
 
 @dataclass
@@ -59,9 +49,11 @@ class Page:
     async def fetch(self, method: str, path: str, **options: Any) -> httpx.Response:
         """``fetch()``: a preflight where a browser would make one, and the call itself."""
         headers = {"origin": CLIENT} | ({"authorization": f"Bearer {self.token}"} if self.token else {})
-        if self.token or "json" in options:
+        headers |= options.pop("headers", {})
+        safe = method in ("GET", "POST") and headers.keys() == {"origin"} and "json" not in options
+        if not safe:
             asked = ", ".join(
-                name for name, there in (("authorization", self.token), ("content-type", "json" in options)) if there
+                [name for name in headers if name != "origin"] + (["content-type"] if "json" in options else [])
             )
             preflight = await self.client.request(
                 "OPTIONS", path,
@@ -171,11 +163,61 @@ async def test_a_web_client_signs_in_and_shows_home(clinic: ServerProcess) -> No
         newest = next(link["href"] for link in links if link["rel"].endswith("/schema/2.1"))
         software = await page.json("GET", urlsplit(newest).path)
         assert software["software"]["name"] == "fedishare"
-        for path in ("filters", "notifications", "lists", "followed_tags", "announcements", "custom_emojis", "markers"):
-            version = "v2" if path in ("filters", "notifications") else "v1"
-            await page.json("GET", f"/api/{version}/{path}")
-        assert await page.json("GET", "/api/v1/timelines/home") == []
+        await _first_screen(page, me["id"])
         await _stream(page, instance["configuration"]["urls"]["streaming"], clinic.port)
+        await _write(page)
+        ended = {"token": page.token, "client_id": app["client_id"], "client_secret": app["client_secret"]}
+        await page.json("POST", urlsplit(metadata["revocation_endpoint"]).path, data=ended)
+        assert (await page.fetch("GET", "/api/v1/timelines/home")).status_code == 401
+
+
+async def _first_screen(page: Page, me: str) -> None:
+    """What such clients ask for at once when somebody has signed in; nothing of it is missing."""
+    asked = {
+        "/api/v2/filters", "/api/v1/filters", "/api/v2/notifications", "/api/v1/notifications", "/api/v1/lists",
+        "/api/v1/followed_tags", "/api/v1/announcements", "/api/v1/custom_emojis", "/api/v1/conversations",
+        "/api/v1/markers?timeline[]=home&timeline[]=notifications", "/api/v2/notifications/policy",
+        "/api/v1/notifications/unread_count", "/api/v2/notifications/unread_count", "/api/v1/follow_requests",
+        "/api/v1/trends/tags", "/api/v1/trends/statuses", "/api/v1/trends/links", "/api/v2/suggestions",
+        "/api/v1/bookmarks", "/api/v1/favourites", "/api/v1/blocks", "/api/v1/mutes", "/api/v1/domain_blocks",
+        "/api/v1/scheduled_statuses", "/api/v1/featured_tags", "/api/v1/instance/rules", "/api/v1/instance",
+        "/api/v1/instance/extended_description", "/api/v1/instance/privacy_policy", "/api/v1/instance/languages",
+        "/api/v1/instance/translation_languages", "/api/v1/instance/peers", "/api/v1/timelines/public?local=true",
+        "/api/v1/timelines/tag/x?any[]=y", "/api/v1/directory?order=active", f"/api/v1/accounts/{me}",
+        f"/api/v1/accounts/{me}/statuses?exclude_replies=true", f"/api/v1/accounts/{me}/statuses?pinned=true",
+        f"/api/v1/accounts/{me}/featured_tags", f"/api/v1/accounts/familiar_followers?id[]={me}",
+        f"/api/v1/accounts/relationships?id[]={me}", "/api/v1/apps/verify_credentials", "/nodeinfo/2.0",
+    }  # fmt: skip
+    for path in sorted(asked):
+        await page.json("GET", path)
+    assert await page.json("GET", "/api/v1/timelines/home") == []
+    missing = await page.fetch("GET", "/api/v1/push/subscription")
+    assert missing.status_code == 404 and missing.json() == {"error": "Record not found"}
+
+
+async def _write(page: Page) -> None:
+    """A picture with a description, a post with it and with an idempotency key, an edit, a marker, an answer found."""
+    file = await page.json("POST", "/api/v2/media", files={"file": ("a.png", picture(), "image/png")})
+    changed = await page.json("PUT", f"/api/v1/media/{file['id']}", json={"description": "a scan"})
+    assert changed["description"] == "a scan"
+    for _ in range(2):
+        posted = await page.json(
+            "POST", "/api/v1/statuses", json={"status": "look, @ben", "media_ids": [file["id"]]},
+            headers={"idempotency-key": "one"},
+        )  # fmt: skip
+    at = f"/api/v1/statuses/{posted['id']}"
+    assert (await page.json("GET", f"{at}/source"))["text"] == "look, @ben"
+    edited = await page.json("PUT", at, json={"status": "look again", "media_ids": [file["id"]]})
+    assert edited["edited_at"] and edited["media_attachments"][0]["description"] == "a scan"
+    shown = await page.client.get(
+        urlsplit(edited["media_attachments"][0]["url"])._replace(scheme="", netloc="").geturl()
+    )
+    assert shown.status_code == 200 and shown.headers["access-control-allow-origin"] == "*"
+    placed = await page.json("POST", "/api/v1/markers", json={"home": {"last_read_id": posted["id"]}})
+    assert placed["home"]["last_read_id"] == posted["id"]
+    found = await page.json("GET", "/api/v2/search?q=ben&resolve=true&type=accounts&limit=5")
+    assert [a["acct"] for a in found["accounts"]] == ["ben"]
+    assert (await page.json("DELETE", at))["text"] == "look again"
 
 
 async def _stream(page: Page, streaming: str, port: int) -> None:
