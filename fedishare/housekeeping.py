@@ -59,11 +59,11 @@ FLUSH_SECONDS = 5.0
 SWEEP_SECONDS = 15.0
 """Between looks at what waits for partners whose terms have expired meanwhile, or is held although it may go."""
 PRUNE_SECONDS = 3600.0
-GATHER_SECONDS = 0.5
+GATHER_SECONDS = 2.0
 """Between a post and its being taken into the index for search, so that a burst is taken in together."""
 SEARCH_SECONDS = 30.0
 """Between looks at what was left over, because the database could not be written then."""
-REST = 4.0
+REST = 9.0
 """So many times as long as a batch for the index took, nothing is done for it: posting comes first."""
 
 _ANYTHING = DeliveryFacts("Delete")

@@ -87,7 +87,8 @@ class Renderer:
     def __init__(self, site: Site, tickets: Tickets, behind: Renderer | None = None) -> None:
         self._site = site
         self._tickets = tickets
-        self._mark = secrets.token_hex(16)  # where tickets belong; nobody ever sees it
+        # where tickets belong; nobody ever sees it
+        self._mark: str = secrets.token_hex(16) if behind is None else behind._mark
         self._day = 0
         self._behind = behind
         self._statuses: OrderedDict[_Key, _Fragment] = OrderedDict()

@@ -84,10 +84,10 @@ class Statuses:
     def _publish(self, tx: Tx, renderer: Renderer, viewer: Id, draft: Draft, key: str | None) -> bytes:
         draft = with_preferences(tx, viewer, draft)
         made = post_services.publish(tx, self.api.site, own(tx, viewer), draft, key=key)
-        if made.repeated or made.post.in_reply_to_id is not None or made.post.quoting:
+        if made.author is None or made.post.in_reply_to_id is not None or made.post.quoting:
             found = _rendered(tx, renderer, made.post, viewer)
         else:
-            found = renderer.published(tx, made.post, own(tx, viewer))
+            found = renderer.published(tx, made.post, made.author)
         if not made.unreached and not made.narrowed:
             return found
         # The author is told what stayed plain text, and what was narrowed.

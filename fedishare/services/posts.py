@@ -30,6 +30,8 @@ class Published:
     post: Post
     unreached: tuple[tuple[str, str], ...] = ()
     narrowed: tuple[str, ...] = ()
+    author: Actor | None = None
+    """As they are with it; None for a repeated one."""
     repeated: bool = False
     """The Idempotency-Key was used before; this is the post that it made."""
 
@@ -64,7 +66,7 @@ def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None 
     approvals.hold(tx, post, labels)
     posts.put_blind(tx, post.id, draft.blind)
     media.attach(tx, post.id, post.content.attachments)
-    _spread(tx, post, author, answered)
+    counted = _spread(tx, post, author, answered)
     if quoted is not None:
         quotes.attach(tx, site, author, post, quoted)
     if draft.blind:
@@ -75,7 +77,7 @@ def publish(tx: Tx, site: Site, author: Actor, draft: Draft, *, key: str | None 
         activities.remember_key(tx, author.id, key, post.id)
     if not post.reach.is_local:
         federate(tx, author.id, PublishPost(post.id))
-    return Published(post, named.unreached, labels.narrowed)
+    return Published(post, named.unreached, labels.narrowed, counted)
 
 
 def _new_post(
@@ -158,9 +160,9 @@ def compose(site: Site, draft: Draft, mentions: Iterable[Mention]) -> Content:
     )
 
 
-def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> None:
-    """Counts, home entries, notifications and the notice of a new post, local or remote."""
-    actors.count_posts(tx, author.id, +1)
+def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> Actor:
+    """Counts, home entries, notifications and the notice of a new post, local or remote. The author as counted."""
+    counted = actors.count_posts(tx, author.id, +1) or author
     if answered is not None:
         posts.count_replies(tx, answered.id, +1)
     if answered is not None or post.in_reply_to_iri is None:
@@ -175,6 +177,7 @@ def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> None:
     if bell:
         notifications.ring_bells(tx, post.id, author.id)
     tx.notify(PostPublished(post.id, author.id))
+    return counted
 
 
 def _bring_home(tx: Tx, post: Post, answered: Post | None) -> None:

@@ -60,8 +60,9 @@ FORGET_INBOX = sql(
 )
 COUNT_POSTS = sql(
     "actor_count_posts",
-    """UPDATE actor SET posts_count = {greatest}(0, posts_count + :change), rev = rev + 1,
-        last_post_at = CASE WHEN :change > 0 THEN :now ELSE last_post_at END WHERE id = :id""",
+    f"""UPDATE actor SET posts_count = {{greatest}}(0, posts_count + :change), rev = rev + 1,
+        last_post_at = CASE WHEN :change > 0 THEN :now ELSE last_post_at END WHERE id = :id
+        RETURNING {COLUMNS.replace("a.", "")}""",
 )
 COUNT_FOLLOW = sql(
     "actor_count_follow",
@@ -270,9 +271,10 @@ def set_sensitized(tx: Tx, ident: Id, sensitized: bool) -> None:
     tx.notify(ActorChanged(ident))
 
 
-def count_posts(tx: Tx, ident: Id, change: int) -> None:
-    """Move the number of posts by ``change`` (+1 also notes the time)."""
-    tx.run(COUNT_POSTS, id=ident, change=change, now=tx.now)
+def count_posts(tx: Tx, ident: Id, change: int) -> Actor | None:
+    """Move the number of posts by ``change`` (+1 also notes the time). The actor as it is then, if there is one."""
+    row = tx.one(COUNT_POSTS, id=ident, change=change, now=tx.now)
+    return from_row(row) if row else None
 
 
 def count_follow(tx: Tx, follower: Id, followee: Id, change: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import regex
 
@@ -128,6 +129,7 @@ class Scan:
 _NOTHING = Scan()
 
 
+@lru_cache(256)  # one post is looked at by half a dozen functions
 def scan(text: str, *, development: bool = False) -> Scan:
     """Find what ``text`` refers to; positions count code points of ``text`` itself. Never raises.
 
