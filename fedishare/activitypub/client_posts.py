@@ -222,11 +222,9 @@ def unquote(doing: Doing, wish: Unquote) -> Made:
     ref = doing.names.parse(wish.object)
     if ref is None or ref.id is None or ref.name != doing.me.name:
         raise NotFound(MISSING)
-    stamp = quotes.revoke_stamp(doing.tx, doing.context.site, doing.me, ref.id)
-    post = posts.by_id(doing.tx, stamp.post_id)
-    quoted = post.iri if post is not None else wish.object
+    quotes.revoke_stamp(doing.tx, doing.context.site, doing.me, ref.id)
     iri = doing.named("deletes", RevokeQuote)
-    inner = writer.quote_authorization(wish.object, doing.me.iri, quoting=stamp.quoting_iri, quoted=quoted)
+    inner: Document = {"id": wish.object, "type": "QuoteAuthorization", "attributedTo": doing.me.iri}
     return Made(iri, writer.delete_stamp(iri, doing.me.iri, inner, to=[doing.names.followers(doing.me.name)]))
 
 

@@ -204,7 +204,7 @@ def revoke(tx: Tx, site: Site, actor: Actor, ident: Id, quoting: Id) -> Id:
     return quote.post_id
 
 
-def revoke_stamp(tx: Tx, site: Site, actor: Actor, ident: Id) -> Stamp:
+def revoke_stamp(tx: Tx, site: Site, actor: Actor, ident: Id) -> None:
     """The same by the authorization that was given. Raises `NotFound`: for others', and when it was taken back."""
     stamp = quotes.stamp(tx, ident)
     post = posts.by_id(tx, stamp.post_id) if stamp is not None else None
@@ -215,7 +215,6 @@ def revoke_stamp(tx: Tx, site: Site, actor: Actor, ident: Id) -> Stamp:
     if quote is not None and quote.quoted_id == post.id:
         settle(tx, quote, QuoteState.REVOKED)
     _end_stamp(tx, site, actor, post, stamp)
-    return stamp
 
 
 def _withdraw(tx: Tx, site: Site, actor: Actor, post: Post, quote: Quote) -> None:

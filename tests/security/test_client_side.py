@@ -98,6 +98,7 @@ async def test_scopes_are_those_of_the_client_api(side: Side) -> None:
         ("write:blocks", {"type": "Undo", "object": {"type": "Block", "object": amy.person.iri}}),
         ("write:accounts", {"type": "Add", "object": mine, "target": f"{ana.person.iri}/collections/featured"}),
         ("write:accounts", {"type": "Update", "object": {"id": ana.person.iri, "name": "Ana"}}),
+        ("write:reports", {"type": "Flag", "object": theirs}),
         ("write:statuses", {"type": "Delete", "object": mine}),
     ]
     apps = {scope: await app_of(ana, scope) for scope in sorted({scope for scope, _ in wishes})}
@@ -133,12 +134,14 @@ KEYS = st.sampled_from([
     "source", "mediaType", "summary", "summaryMap", "name", "inReplyTo", "tag", "attachment", "oneOf", "anyOf",
     "endTime",
     "target", "reach", "sensitive", "@context", "published", "href", "as:actor", "@id", "@type", "closed", "quote",
+    "icon", "image", "url", "attributionDomains", "discoverable", "value", "quoteUri", "interactionPolicy", "canQuote",
+    "automaticApproval", "always", "manualApproval",
 ])  # fmt: skip
 VALUES = st.recursive(
     ATOMS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=6), max_leaves=14
 )
 KINDS = ["Create", "Update", "Delete", "Follow", "Accept", "Reject", "Add", "Remove", "Like", "Block", "Undo",
-         "Announce", "Note", "Question", "Move"]  # fmt: skip
+         "Announce", "Note", "Question", "Move", "Flag"]  # fmt: skip
 NOTE: Json = {"type": "Note", "content": "<p>x</p>", "to": [PUBLIC]}
 WELL_FORMED = st.sampled_from([
     {"type": "Create", "object": NOTE}, {"type": "Like", "object": "AMYS"},
@@ -147,6 +150,10 @@ WELL_FORMED = st.sampled_from([
     {"type": "Update", "object": {"id": "AMYS", "content": "mine"}}, {"type": "Delete", "object": {"id": "AMYS"}},
     {"type": "Add", "object": "AMYS", "target": f"https://{CLINIC}/users/amy/collections/featured"},
     {"type": "Create", "object": {**NOTE, "type": "Question", "oneOf": [{"name": "a"}, {"name": "b"}]}},
+    {"type": "Create", "object": {**NOTE, "quote": "AMYS", "interactionPolicy": {"canQuote": {"always": PUBLIC}}}},
+    {"type": "Flag", "object": ["AMYS", f"https://{CLINIC}/users/amy"], "content": "x"},
+    {"type": "Update", "object": {"id": f"https://{CLINIC}/users/ana", "icon": "AMYS", "attachment": [
+        {"type": "PropertyValue", "name": "a", "value": "b"}]}},
 ])  # fmt: skip
 FEW = st.dictionaries(KEYS, VALUES, max_size=2)
 
