@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fedishare import __version__, cards, operations
 from fedishare.activitypub import delivery, inbox, outbox, peers, quotes_checks, resolver
@@ -22,6 +23,7 @@ from fedishare.api import notifications as notifications_api
 from fedishare.api import push as push_api
 from fedishare.api import routes as api_routes
 from fedishare.api import scheduled as scheduled_api
+from fedishare.api.callers import caller
 from fedishare.api.door import Door
 from fedishare.api.http import Api
 from fedishare.api.streaming import Streaming
@@ -152,7 +154,7 @@ def gates_of(federation: Federation, api: Api, config: Config) -> Gates:
         return await peers.authenticate(federation, call, route)
 
     return Gates(
-        viewer=api.authenticate,
+        viewer=partial(caller, api),
         peer=peer,
         rates=federation.rates,
         per_minute={Rate.PUBLIC: limits.public_rate, Rate.API: limits.api_rate, Rate.AUTH: limits.auth_rate},

@@ -26,6 +26,8 @@ from fedishare.store.db import Tx
 from fedishare.store.interactions import Kind
 from fedishare.text import clean_text, normalise_hashtag
 
+MAX_COMMENT = 1000
+"""Characters of what is said with a report."""
 MAX_LANGUAGES = 50
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}\Z")
 
@@ -192,7 +194,10 @@ class Accounts:
         if target is None:
             raise BadInput("Validation failed: Account can't be blank", path="account_id")
         idents = [parse_id(text) for text in found.texts("status_ids")[:100]]
-        comment, forward = clean_text(found.text("comment"))[:1000], found.flag("forward")
+        comment, forward = clean_text(found.text("comment")), found.flag("forward")
+        if len(comment) > MAX_COMMENT:
+            sentence = f"Validation failed: Comment is too long (maximum is {MAX_COMMENT} characters)"
+            raise BadInput(sentence, path="comment")
         rules = [parse_id(text) for text in found.texts("rule_ids")[:100]]
         kind = found.text("category") or ("violation" if rules else "other")
         if kind not in moderation.CATEGORIES:

@@ -65,18 +65,22 @@ def register(tx: Tx, name: str, uris: tuple[str, ...], scopes: str, website: str
     if not name.strip():
         raise BadInput("Validation failed: Application name can't be blank", path="client_name")
     if len(name) > MAX_NAME:
-        raise BadInput(f"Validation failed: Application name is longer than {MAX_NAME} characters", path="client_name")
+        sentence = f"Validation failed: Application name is too long (maximum is {MAX_NAME} characters)"
+        raise BadInput(sentence, path="client_name")
     if not uris:
         raise BadInput("Validation failed: Redirect URI can't be blank", path="redirect_uris")
     if len(uris) > MAX_URIS or not all(_is_redirect(uri) for uri in uris):
         raise BadInput("Validation failed: Redirect URI must be an absolute URI.", path="redirect_uris")
     if website and urlsplit(website).scheme not in ("http", "https"):
         raise BadInput("Validation failed: Website must be a valid URL", path="website")
+    try:
+        wanted = accounts.check_scopes(scopes or DEFAULT_SCOPES)
+    except BadInput as error:
+        raise BadInput("Validation failed: Scopes doesn't match configured on the server.", path="scopes") from error
     secret = accounts.new_token()
     app = oauth.put_app(
-        tx, accounts.new_token(), accounts.token_hash(secret), name.strip(), website or None, uris,
-        accounts.check_scopes(scopes or DEFAULT_SCOPES),
-    )  # fmt: skip
+        tx, accounts.new_token(), accounts.token_hash(secret), name.strip(), website or None, uris, wanted
+    )
     return app, secret
 
 

@@ -24,13 +24,14 @@ def reworded(profile: Profile, site: Site, *, name: str | None, note: str | None
     if name is not None:
         name = clean_text(name)
         if len(name) > MAX_NAME:
-            raise BadInput(f"Validation failed: Display name is longer than {MAX_NAME} characters", path="display_name")
+            sentence = f"Validation failed: Display name is too long (maximum is {MAX_NAME} characters)"
+            raise BadInput(sentence, path="display_name")
         profile = replace(profile, display_name=name)
     if note is None:
         return profile
     note = clean_text(note)
     if len(note) > MAX_NOTE:
-        raise BadInput(f"Validation failed: Note is longer than {MAX_NOTE} characters", path="note")
+        raise BadInput(f"Validation failed: Note character limit of {MAX_NOTE} exceeded", path="note")
     html = compose_html(note, mentions={}, hashtag_url=site.names.tag, development=site.development)
     return replace(profile, source=note, summary=html)
 

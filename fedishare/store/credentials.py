@@ -47,6 +47,12 @@ VIEWER = sql(
        WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)
          AND c.approved = 1 AND c.disabled = 0""",
 )
+STANDING = sql(
+    "token_standing",
+    """SELECT t.actor_id, c.approved, c.disabled
+       FROM token t LEFT JOIN credential c ON c.actor_id = t.actor_id
+       WHERE t.token_hash = :hash AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)""",
+)
 TOKENS = sql(
     "token_list",
     """SELECT t.id, a.name, coalesce(p.name, t.name), t.scopes, t.created_at, t.expires_at, t.revoked_at, t.last_used_at
@@ -74,6 +80,15 @@ class Credential:
     confirmed_at: Millis | None
     last_seen_at: Millis | None
     disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whose a valid token is: an app's own (``person`` is False), or somebody's who may not sign in yet, or any more."""
+
+    person: bool
+    approved: bool
+    disabled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +204,12 @@ def viewer(tx: Tx, token_hash: str) -> Viewer | None:
     if row is None or row[6] >= ActorState.SUSPENDED:
         return None
     return Viewer(row[1], row[2], frozenset(row[3].split()), row[0], Role(row[4]), row[5] or None)
+
+
+def standing(tx: Tx, token_hash: str) -> Standing | None:
+    """Whom a token that counts was given to; None for one that does not."""
+    row = tx.one(STANDING, hash=token_hash, now=tx.now)
+    return Standing(row[0] is not None, bool(row[1]), bool(row[2])) if row is not None else None
 
 
 def tokens(tx: Tx, actor: Id | None = None) -> list[TokenRow]:

@@ -41,9 +41,9 @@ ScheduledParams.scheduled_at Size.bitrate StatusApplication.website TermsOfServi
 Urls.status"""
 """What this server has nothing to say of."""
 ELSEWHERE = """Error.error_description Failed.failed MediaMeta.duration MediaMeta.length Notes.narrowed
-PreviewCard.blurhash PreviewCard.image QuoteApproval.manual Registrations.min_age Report.action_taken_at ScheduledParams.idempotency
-ScheduledStatus.fedishare Size.duration Size.frame_rate StatusEdit.emojis StatusEdit.media_attachments
-UserInfo.picture"""
+PreviewCard.blurhash PreviewCard.image QuoteApproval.manual Registrations.min_age Report.action_taken_at
+ScheduledParams.idempotency ScheduledStatus.fedishare Size.duration Size.frame_rate StatusEdit.emojis
+StatusEdit.media_attachments UserInfo.picture"""
 """What needs more than this house has; the tests of each noun look at it."""
 UNSEEN = frozenset(f"{NEVER} {ELSEWHERE}".split())
 NAMED = re.compile(r"\{[a-z_]+\}")

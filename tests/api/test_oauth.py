@@ -193,7 +193,7 @@ async def test_an_app_has_a_token_of_its_own_that_stands_for_nobody(browser: htt
     granted = await browser.post("/oauth/token", data=form, auth=(app["client_id"], app["client_secret"]))
     bearer = {"authorization": f"Bearer {granted.json()['access_token']}"}
     assert (await browser.get("/api/v1/apps/verify_credentials", headers=bearer)).json()["name"] == "Pocket"
-    assert (await browser.get("/api/v1/timelines/home", headers=bearer)).status_code == 401
+    assert (await browser.get("/api/v1/timelines/home", headers=bearer)).status_code == 422
     assert (await browser.get("/api/v1/apps/verify_credentials")).status_code == 401
 
 

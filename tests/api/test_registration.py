@@ -13,6 +13,8 @@ import pytest
 from fedishare.config import load, write_initial
 from fedishare.model.errors import ConfigError
 from fedishare.services import accounts
+from fedishare.store import credentials
+from fedishare.store.db import NoticesLost
 from tests.support.world import Org, World, new_world
 
 FORM = {
@@ -77,7 +79,7 @@ async def test_where_somebody_decides_it_works_after_that(world: World) -> None:
     org = await world.org("asks.localhost", registration={"mode": "approval", "confirm_email": False})
     client = await app_client(world, org)
     token = (await client.post("/api/v1/accounts", data=FORM)).json()
-    assert (await me(client, token)).status_code == 401
+    assert (await me(client, token)).status_code == 403
     await org.write(accounts.approve, await org.by_handle("eva"), "test")
     assert (await me(client, token)).status_code == 200
 
@@ -98,3 +100,24 @@ def test_a_promise_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("confirm_email = false", "confirm_email = true"))
     with pytest.raises(ConfigError, match="sends no mail"):
         load(path, environ=os.environ)
+
+
+async def test_good_tokens_that_do_not_count_are_told_why(world: World) -> None:
+    org = await world.org("waits.localhost", registration={"mode": "approval", "confirm_email": False})
+    client = await app_client(world, org)
+    for path in ("/api/v1/accounts/verify_credentials", "/api/v1/timelines/home"):
+        answer = await client.get(path)
+        said = {"error": "This method requires an authenticated user"}
+        assert (answer.status_code, answer.json()) == (422, said), path
+    waiting = (await client.post("/api/v1/accounts", data=FORM | {"reason": "I work there"})).json()
+    answer = await me(client, waiting)
+    assert (answer.status_code, answer.json()) == (403, {"error": "Your login is currently pending approval"})
+    eva = await org.by_handle("eva")
+    assert eva is not None
+    await org.write(accounts.approve, eva, "test")
+    assert (await me(client, waiting)).status_code == 200
+    await org.write(credentials.set_disabled, eva.id, True)
+    org.server.api._forget(NoticesLost())
+    answer = await me(client, waiting)
+    assert (answer.status_code, answer.json()) == (403, {"error": "Your login is currently disabled"})
+    assert (await me(client, {"access_token": "unknown"})).status_code == 401
