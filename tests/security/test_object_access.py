@@ -174,6 +174,44 @@ async def _named(client: httpx.AsyncClient, method: str, path: str, fields: Json
     return await client.request(method, path.replace("{}", ident), **body)
 
 
+async def test_documents_by_address_are_missing_too(home: House) -> None:
+    """What the proxy of ActivityPub's client side gets is what its person may see."""
+    found = await things(home)
+    at = f"{home.org.config.origin}/users/cy"
+    lists = [
+        f"{at}/inbox",
+        f"{at}/outbox?page=true",
+        f"{at}/followers?page=1",
+        f"{home.org.config.origin}{found.attached}",
+    ]
+    missing = await home.ana.client.post("/api/activitypub/proxy", data={"id": f"{at}/statuses/{NOWHERE}"})
+    assert missing.status_code == 404
+    for ident in found.hidden:
+        for tail in ("", "/activity", "/replies", "/likes", "/shares"):
+            said = await home.ana.client.post("/api/activitypub/proxy", data={"id": f"{at}/statuses/{ident}{tail}"})
+            assert (said.status_code, said.content) == (404, missing.content), (ident, tail)
+    for iri in lists:
+        said = await home.ana.client.post("/api/activitypub/proxy", data={"id": iri})
+        assert SECRET not in said.text and "/users/ben" not in said.text, iri
+    shown = await home.ana.client.post("/api/activitypub/proxy", data={"id": f"{at}/statuses/{found.shown}"})
+    assert (shown.status_code, shown.json()["type"]) == (200, "Note")
+
+
+async def test_an_app_ends_its_own_tokens_only(home: House) -> None:
+    stranger = await home.stranger()
+    fields = {"client_name": "x", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob", "scopes": "read"}
+    apps = [(await stranger.post("/api/v1/apps", json=fields)).json() for _ in range(2)]
+    grant = apps[0] | {"grant_type": "client_credentials", "scope": "read"}
+    token = (await stranger.post("/oauth/token", json=grant)).json()["access_token"]
+    for app, status in ((apps[1], 403), (apps[0] | {"client_secret": "x"}, 401), (apps[0], 200)):
+        assert (await stranger.post("/oauth/revoke", json=app | {"token": token})).status_code == status
+        verified = await stranger.get("/api/v1/apps/verify_credentials", headers={"authorization": f"Bearer {token}"})
+        assert verified.status_code == (401 if status == 200 else 200)
+    hers = home.ana.client.headers["authorization"].removeprefix("Bearer ")
+    await stranger.post("/oauth/revoke", json=apps[1] | {"token": hers})
+    assert (await home.ana.client.get("/api/v1/timelines/home")).status_code == 200, "that was made for no app"
+
+
 async def test_reports_name_only_what_their_author_saw(home: House) -> None:
     found = await things(home)
     shown = [found.shown, *found.hidden]

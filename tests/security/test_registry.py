@@ -23,6 +23,7 @@ from tests.support.instances import House, house
 
 INVALID = {"error": "The access token is invalid"}
 OUTSIDE = {"error": "This action is outside the authorized scopes"}
+NOBODYS = {"error": "This method requires an authenticated user"}
 MISSING = {"error": "Record not found"}
 REFUSED = {"error": "This action is not allowed"}
 SCOPES = ("read", "write", "follow", "push", "profile", "admin:read", "admin:write")
@@ -65,11 +66,19 @@ async def test_every_token_route_wants_a_token_that_counts(home: House) -> None:
         credentials.put_token, accounts.token_hash(expired), home.ana.id, scopes=everything,
         expires_at=home.world.clock() - 1,
     )  # fmt: skip
+    fields = {"client_name": "x", "redirect_uris": "urn:ietf:wg:oauth:2.0:oob", "scopes": "read write follow push"}
+    app = (await stranger.post("/api/v1/apps", json=fields)).json() | {"grant_type": "client_credentials"}
+    nobodys = (await stranger.post("/oauth/token", json=app | {"scope": "read write follow push"})).json()
     before = await home.org.rows()
     for route in routes(home, Access.TOKEN):
-        for authorization in ("", "Bearer", "Bearer x", f"Bearer {revoked}", f"Bearer {expired}", f"Token {revoked}"):
+        for authorization in (
+            "", "Bearer", "Bearer x", f"Bearer {revoked}", f"Bearer {expired}", f"Token {good}",
+            f"Bearer {good} {good}", f"Basic {good}",
+        ):  # fmt: skip
             answer = await ask(stranger, route, authorization=authorization)
             assert (answer.status_code, answer.json()) == (401, INVALID), (route.name, authorization)
+        answer = await ask(stranger, route, authorization=f"Bearer {nobodys['access_token']}")
+        assert (answer.status_code, answer.json()) == (422, NOBODYS), f"{route.name}: an app alone is no person"
         if "streaming" not in route.path:  # where browsers cannot send headers
             answer = await ask(stranger, route, f"{path_of(route)}?access_token={good}")
             assert answer.status_code == 401, f"{route.name}: a token in an address is none"
