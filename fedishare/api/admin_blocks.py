@@ -199,8 +199,7 @@ class AdminBlocks:
             raise BadInput("Validation failed: Ip can't be blank", path="ip")
         network, severity = moderation.network_of(found.text("ip")), _severity(found, "")
         comment, who, seconds = found.text("comment")[:MAX_COMMENT], moderation.by(call.me), _lifetime(found)
-        if severity == "no_access" and moderation.is_everybody(network):
-            raise BadInput("Validation failed: Ip would shut out everybody", path="ip")
+        _check_door(call, network, severity)
 
         def write(tx: Tx) -> IpBlock | None:
             expires = Millis(tx.now + 1000 * seconds) if seconds else None
@@ -222,6 +221,7 @@ class AdminBlocks:
             if known is None:
                 raise NotFound("Record not found")
             severity = _severity(found, known.severity)
+            _check_door(call, known.network, severity)
             comment = found.text("comment", known.comment)[:MAX_COMMENT]
             seconds = _lifetime(found)
             expires = Millis(tx.now + 1000 * seconds) if seconds else None
@@ -244,6 +244,17 @@ def _severity(found: Params, default: str) -> str:
     if severity not in moderation.SEVERITIES:
         raise BadInput("Validation failed: Severity is not included in the list", path="severity")
     return severity
+
+
+def _check_door(call: Call, network: str, severity: str) -> None:
+    """Nobody shuts out everybody, or themselves: who could let them in again? Raises `BadInput`."""
+    if severity != "no_access":
+        return
+    if moderation.is_everybody(network):
+        raise BadInput("Validation failed: Ip would shut out everybody", path="ip")
+    own = IpBlock(Id(0), network, severity, "", Millis(0), None)
+    if moderation.severest([own], call.client, Millis(0)) is not None:
+        raise BadInput(f"Validation failed: Ip would shut out yourself, at {call.client}", path="ip")
 
 
 def _lifetime(found: Params) -> int:

@@ -63,7 +63,7 @@ async def test_email_blocks_count_at_sign_up(world: World) -> None:
     # With approval: taken, and waits.
     await admin.post(EMAILS, json={"domain": "x.example", "allow_with_approval": True})
     token = (await signs_up(reason="a new colleague")).json()
-    assert (await me(app, token)).status_code == 401
+    assert (await me(app, token)).status_code == 403
     (waiting,) = (await admin.get("/api/v2/admin/accounts", params={"status": "pending"})).json()
     assert (waiting["username"], waiting["email"], waiting["invite_request"]) == (
         "eva",
@@ -115,7 +115,7 @@ async def test_networks_are_turned_away_at_sign_up_and_at_the_door(world: World)
     at = f"{IPS}/{made['id']}"
     await admin.put(at, json={"severity": "sign_up_requires_approval"})
     token = (await app.post("/api/v1/accounts", data=FORM)).json()
-    assert (await me(app, token)).status_code == 401, "it waits"
+    assert (await me(app, token)).status_code == 403, "it waits"
     shut = (await admin.put(at, json={"severity": "no_access", "expires_in": 3600})).json()
     assert shut["expires_at"] is not None
     for path in ("/api/v1/timelines/home", "/api/v2/instance", "/oauth/authorize", "/.well-known/nodeinfo"):
@@ -131,14 +131,18 @@ async def test_networks_are_turned_away_at_sign_up_and_at_the_door(world: World)
     for body in (
         {}, {"ip": "x", "severity": "no_access"}, {"ip": "10.0.0.1"}, {"ip": "10.0.0.1", "severity": "odd"},
         {"ip": "0.0.0.0/0", "severity": "no_access"}, {"ip": "::/0", "severity": "no_access"},
+        {"ip": "198.51.100.0/24", "severity": "no_access"},  # where ana herself sits
     ):  # fmt: skip
         assert (await admin.post(IPS, json=body)).status_code == 422, body
+    wide = (await admin.post(IPS, json={"ip": "0.0.0.0/0", "severity": "sign_up_requires_approval"})).json()
+    assert (await admin.put(f"{IPS}/{wide['id']}", json={"severity": "no_access"})).status_code == 422
+    assert (await admin.delete(f"{IPS}/{wide['id']}")).status_code == 200
     one = (await admin.post(IPS, json={"ip": "2001:db8::1", "severity": "no_access"})).json()
     assert one["ip"] == "2001:db8::1/128" and (await admin.get(f"{IPS}/{one['id']}")).json() == one
     assert (await admin.get(f"{IPS}/7")).status_code == 404
     assert (await admin.post(IPS, json={"ip": "2001:db8::1", "severity": "no_access"})).status_code == 422
     actions = [row[0] for row in await org.audit()]
-    assert actions.count("block.ip") == 4 and "block.remove" in actions
+    assert actions.count("block.ip") == 5 and "block.remove" in actions
 
 
 async def test_what_the_instance_wants_to_know_of_a_newcomer(world: World) -> None:
