@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fedishare.model.activities import AccessChanged
+from fedishare.model.errors import FedishareError
 from fedishare.model.ids import Millis
 from fedishare.services import moderation
 from fedishare.store import doors
@@ -31,6 +32,10 @@ class Door:
         """Whether nobody may come in from an address."""
         if self._read_at is None or now - self._read_at > AGAIN:
             self._read_at = now
-            found = await self._database.read_fast(doors.ip_blocks)
+            try:
+                found = await self._database.read_fast(doors.ip_blocks)
+            except FedishareError:
+                self._read_at = None  # the next one asks again: a fault opens no door
+                raise
             self._blocks = [block for block in found if block.severity == NO_ACCESS]
         return bool(self._blocks) and moderation.severest(self._blocks, address, now) is not None
