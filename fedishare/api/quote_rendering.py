@@ -46,15 +46,22 @@ def needs_relation(bits: int) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _approval(bits: int, said: str) -> bytes:
+def _approval(bits: int, own: bool, follows: bool, followed: bool) -> bytes:
+    """``quote_approval``, and the name of what follows it. There are few, and every status has one."""
     rule = rule_of(bits & 0xFF, Interaction.QUOTE) if bits >= 0 else Rule()
+    said = _consent(bits, own, follows, followed).value
     shown = {"automatic": _words(rule.automatic), "manual": _words(rule.manual), "current_user": said}
-    return b',"quote_approval":' + _encode(shown)
+    return b',"quote_approval":' + _encode(shown) + b',"quote":'
 
 
-@lru_cache(maxsize=1024)
-def _consent(bits: int, follows: bool, followed: bool) -> str:
-    return rule_of(bits, Interaction.QUOTE).consent(follows=follows, followed=followed).value
+def _consent(bits: int, own: bool, follows: bool, followed: bool) -> Consent:
+    if bits < 0:
+        return Consent.DENIED
+    if own:
+        return Consent.AUTOMATIC
+    if bits & OWN_ONLY:
+        return Consent.DENIED
+    return rule_of(bits, Interaction.QUOTE).consent(follows=follows, followed=followed)
 
 
 def _words(groups: Group) -> list[str]:
@@ -62,7 +69,7 @@ def _words(groups: Group) -> list[str]:
     return [*found, "unsupported_policy"] if groups & Group.OTHERS else found
 
 
-NO_QUOTE = _approval(NOBODY_MAY, "denied") + b',"quote":null'
+NO_QUOTE = _approval(NOBODY_MAY, False, False, False) + _NULL
 """For what is no post of its own: boosts."""
 
 
@@ -81,16 +88,8 @@ class Beside:
 
     def of(self, ident: Id, author: Id, bits: int, viewer: Id) -> bytes:
         """``quote_approval`` and ``quote`` of a status."""
-        return _approval(bits, self._said(author, bits, viewer)) + b',"quote":' + self.quotes.get(ident, _NULL)
-
-    def _said(self, author: Id, bits: int, viewer: Id) -> str:
-        if bits < 0:
-            return Consent.DENIED.value
-        if author == viewer:
-            return Consent.AUTOMATIC.value
-        if bits & OWN_ONLY:
-            return Consent.DENIED.value
-        return _consent(bits, author in self.followed, author in self.followers)
+        approval = _approval(bits, author == viewer, author in self.followed, author in self.followers)
+        return approval + self.quotes.get(ident, _NULL)
 
 
 NOTHING = Beside()

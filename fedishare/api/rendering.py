@@ -202,9 +202,9 @@ class Renderer:
     ) -> quote_rendering.Beside:
         """What of these statuses depends on the viewer because of quotes: nothing is asked where there are none."""
         quoting = [ident for ident, fragment in fragments.items() if fragment.place]
-        related = [e.author_id for e in entries if quote_rendering.needs_relation(_bits(fragments, e))]
-        if not quoting and not related:
+        if not quoting and not any(map(quote_rendering.needs_relation, {f.bits for f in fragments.values()})):
             return quote_rendering.NOTHING
+        related = [e.author_id for e in entries if quote_rendering.needs_relation(_bits(fragments, e))]
         followed, followers = quote_rendering.relations(tx, viewer, related)
         found = quote_rendering.quoted_by(tx, quoting, viewer) if quoting else None
         if found is None:
