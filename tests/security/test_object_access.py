@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from fedishare.policy.roles import Right, may
 from fedishare.services import accounts, announcements
 from tests.support.belongings import MISSING, NOWHERE, SECRET, Things, rows, things, whole_call
 from tests.support.instances import House, house
+from tests.support.pictures import picture
 from tests.support.world import Json
 
 ADMIN = ("/api/v1/admin/", "/api/v2/admin/")
@@ -280,6 +282,10 @@ async def test_files_are_for_those_who_see_the_post(home: House) -> None:
             answer = await client.get(path)
             assert (answer.status_code, answer.content) == (404, missing.content), path
         assert (await home.cy.client.get(path)).status_code == 200
+    face = {"avatar": ("a.png", picture(), "image/png")}
+    profile = (await home.cy.client.patch("/api/v1/accounts/update_credentials", files=face)).json()
+    avatar = urlsplit(profile["avatar"]).path
+    assert [(await who.get(avatar)).status_code for who in (stranger, other, home.ana.client)] == [404, 404, 200]
     await home.cy.do(f"/api/v1/follow_requests/{home.ben.id}/authorize")
     assert (await home.ben.client.get(found.attached)).status_code == 200
     assert (await home.ben.client.get(found.file)).status_code == 404, "it is in no post"
