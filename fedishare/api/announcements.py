@@ -11,7 +11,7 @@ import msgspec
 from fedishare.api import entities
 from fedishare.api.http import Api, params, parse_id
 from fedishare.api.links import Links
-from fedishare.api.table import OWN, Table
+from fedishare.api.table import ANY_READ, OWN, Table
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Route
 from fedishare.model.ids import Id
@@ -166,9 +166,9 @@ def routes(api: Api, table: Table) -> list[Route]:
     at = "/api/v1/announcements"
     reaction = f"{at}/{{id}}/reactions/{{name}}"
     return [
-        table.line("GET", at, "read", found.several, OWN),
+        table.line("GET", at, ANY_READ, found.several, OWN),
         table.line("POST", f"{at}/{{id}}/dismiss", "write:accounts", found.dismiss, OWN),
         table.line("PUT", reaction, "write:favourites", found.react, OWN),
         table.line("DELETE", reaction, "write:favourites", found.unreact, OWN),
-        table.line("GET", "/api/v1/custom_emojis", "read", found.emojis, OWN),
+        table.line("GET", "/api/v1/custom_emojis", ANY_READ, found.emojis, OWN),
     ]

@@ -15,7 +15,7 @@ from fedishare.api import entities
 from fedishare.api.admin_domains import digest_of
 from fedishare.api.http import Api
 from fedishare.api.instance_texts import Document, InstanceTexts, Rule, read_texts, rule_entity, terms_entity
-from fedishare.api.table import OWN, Table
+from fedishare.api.table import ANY_READ, OWN, Table
 from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.routes import Route
 from fedishare.media.images import MAX_PIXELS
@@ -309,7 +309,7 @@ def routes(api: Api, table: Table) -> list[Route]:
         table.described(f"{at}/terms_of_service", info.terms),
         table.described(f"{at}/terms_of_service/{{date}}", info.terms),
         table.described(f"{at}/languages", info.languages),
-        table.line("GET", f"{at}/peers", "read", info.peers, OWN),
-        table.line("GET", f"{at}/domain_blocks", "read", info.domain_blocks, OWN),
-        table.line("GET", f"{at}/activity", "read", info.activity, OWN),
+        table.line("GET", f"{at}/peers", ANY_READ, info.peers, OWN),
+        table.line("GET", f"{at}/domain_blocks", ANY_READ, info.domain_blocks, OWN),
+        table.line("GET", f"{at}/activity", ANY_READ, info.activity, OWN),
     ]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fedishare.http.routes import Access, Audience, Handler, Rate, Route
 
 SEEN, OWN = Audience.CAN_SEE, Audience.OWN
+ANY_READ = "read:accounts read:statuses read:notifications read:search"
+"""For what Mastodon shows to everybody, so that apps ask for no scope because of it."""
 
 
 @dataclass(frozen=True, slots=True)
