@@ -188,7 +188,7 @@ async def test_nothing_that_is_posted_breaks_anything_or_reaches_what_is_another
     def documents() -> list[Any]:
         found: list[Any] = []
 
-        @settings(max_examples=250, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=120, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(DOCUMENTS)
         def collect(document: Any) -> None:
             found.append(json.loads(json.dumps(document).replace("AMYS", hers)))
