@@ -430,7 +430,7 @@ async def _sent(side: Side) -> list[Json]:
     found = [body for body in side.world.bodies_to(LAB) if body["type"] in ("Create", "QuoteRequest")]
     side.world.internet.forget()
     assert found, "something goes out"
-    return found
+    return sorted(found, key=lambda body: str(body["type"]))  # what is said and what is asked go their own ways
 
 
 def _alike(row: Any) -> list[Any]:
