@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from toot.cli import cli as toot_command
 
 from tests.support.clients import clinic_with, code_for
 from tests.support.pictures import picture
@@ -28,6 +26,7 @@ class Terminal:
 
     server: ServerProcess
     home: Path
+    loop: subprocess.Popen[str]
 
     @property
     def address(self) -> str:
@@ -48,16 +47,16 @@ class Terminal:
         )  # fmt: skip
 
     def toot(self, *words: str, refused: str | None = None) -> str:
-        """Run toot to its end; what it printed. ``refused`` is in the message of a command that fails.
-
-        In this process: it is the same program, and an interpreter for each command costs more than all of them.
-        """
-        done = CliRunner().invoke(toot_command, words, env=self.environment)
+        """Run toot to its end; what it printed. ``refused`` is in the message of a command that fails."""
+        assert self.loop.stdin is not None and self.loop.stdout is not None
+        self.loop.stdin.write(json.dumps([words, self.environment]) + "\n")
+        self.loop.stdin.flush()
+        code, out, error = json.loads(self.loop.stdout.readline())
         if refused is not None:
-            assert done.exit_code != 0 and refused in done.output + done.stderr, (words, done.output)
-            return done.stderr
-        assert done.exit_code == 0, (words, done.output, done.exception)
-        return done.stdout
+            assert code != 0 and refused in error, (words, out, error)
+            return str(error)
+        assert code == 0, (words, out, error)
+        return str(out)
 
     def json(self, *words: str) -> Any:
         """The answer of a command as JSON."""
@@ -81,17 +80,35 @@ def clinic(tmp_path: Path) -> Iterator[ServerProcess]:
         yield server
 
 
-def terminal(server: ServerProcess, folder: Path, name: str) -> Terminal:
+@pytest.fixture
+def loop() -> Iterator[subprocess.Popen[str]]:
+    """Where commands are run that need no answers typed."""
+    command = [sys.executable, "-m", "tests.support.toot_loop"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+@pytest.fixture
+def terminal(clinic: ServerProcess, tmp_path: Path, loop: subprocess.Popen[str]) -> Callable[[str], Terminal]:
     """Somebody at a terminal, signed in."""
-    home = folder / f"home-of-{name}"
-    home.mkdir()
-    made = Terminal(server, home)
-    made.sign_in(name)
-    return made
+
+    def sit_down(name: str) -> Terminal:
+        home = tmp_path / f"home-of-{name}"
+        home.mkdir()
+        made = Terminal(clinic, home, loop)
+        made.sign_in(name)
+        return made
+
+    return sit_down
 
 
-def test_people_share_with_a_command_line_client(clinic: ServerProcess, tmp_path: Path) -> None:
-    ana, ben = terminal(clinic, tmp_path, "ana"), terminal(clinic, tmp_path, "ben")
+def test_people_share_with_a_command_line_client(terminal: Callable[[str], Terminal], tmp_path: Path) -> None:
+    ana, ben = terminal("ana"), terminal("ben")
     assert ana.json("whoami")["acct"] == "ana"
     ben.toot("follow", "ana")
     assert [a["acct"] for a in ana.json("followers", "ana")] == ["ben"]
@@ -125,8 +142,8 @@ def test_people_share_with_a_command_line_client(clinic: ServerProcess, tmp_path
     ben.toot("follow", "nobody", refused="not found")
 
 
-def test_lists_tags_and_instance_of_a_command_line_client(clinic: ServerProcess, tmp_path: Path) -> None:
-    ana = terminal(clinic, tmp_path, "ana")
+def test_lists_tags_and_instance_of_a_command_line_client(terminal: Callable[[str], Terminal], tmp_path: Path) -> None:
+    ana = terminal("ana")
     assert "clinic.localhost" in ana.toot("instance", ana.address)
     ana.toot("follow", "ben")
     ana.toot("lists", "create", "colleagues")
@@ -149,8 +166,10 @@ def test_lists_tags_and_instance_of_a_command_line_client(clinic: ServerProcess,
         assert ana.json(undone[1]) == []
 
 
-def test_profile_requests_and_leaving_of_a_command_line_client(clinic: ServerProcess, tmp_path: Path) -> None:
-    ana, ben = terminal(clinic, tmp_path, "ana"), terminal(clinic, tmp_path, "ben")
+def test_profile_requests_and_leaving_of_a_command_line_client(
+    terminal: Callable[[str], Terminal], tmp_path: Path
+) -> None:
+    ana, ben = terminal("ana"), terminal("ben")
     (tmp_path / "face.png").write_bytes(picture())
     uploaded = ana.json("upload", str(tmp_path / "face.png"), "--description", "a face")
     assert uploaded["type"] == "image" and uploaded["description"] == "a face"
