@@ -22,9 +22,9 @@ from fedishare.model.errors import Gone, NotAllowed, NotFound
 from fedishare.model.ids import Domain, Handle, Id, Iri
 from fedishare.model.names import VERBS
 from fedishare.model.posts import Post, PostKind, Reach, Tombstone, Visibility
+from fedishare.model.quotes import NoteConsent, QuoteState, Stamp
 from fedishare.policy.audience import AudienceFacts, Seer, can_see
 from fedishare.policy.facts import DeliveryFacts
-from fedishare.model.quotes import NoteConsent, QuoteState, Stamp
 from fedishare.services import quotes
 from fedishare.store import activities, actors, interactions, posts, relations, tags, tombstones
 from fedishare.store import quotes as quote_rows
