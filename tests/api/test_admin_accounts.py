@@ -90,7 +90,7 @@ async def test_disabled_means_no_sign_in_and_enabled_that_again(home: House, des
     assert await acted(desk, ben, "disable") == 200
     assert (await ben.client.get("/api/v1/timelines/home")).status_code == 401
     fresh = await home.client("ben", "read")
-    assert (await fresh.get("/api/v1/timelines/home")).status_code == 401, "nor with a new token"
+    assert (await fresh.get("/api/v1/timelines/home")).status_code == 403, "nor with a new token"
     assert (await home.cy.client.get(f"/api/v1/statuses/{said['id']}")).status_code == 200, "what was said stays"
     assert (await desk.get(f"/api/v1/admin/accounts/{ben.id}")).json()["disabled"] is True
     assert (await desk.post(f"/api/v1/admin/accounts/{ben.id}/enable")).json()["disabled"] is False
