@@ -38,12 +38,15 @@ class FilterDraft:
 
 
 def _check(draft: FilterDraft) -> None:
+    wrong = []
     if not draft.title.strip():
-        raise BadInput("Validation failed: Title can't be blank", path="title")
+        wrong.append("Title can't be blank")
     if len(draft.title) > MAX_TITLE:
-        raise BadInput(f"Validation failed: Title is too long (maximum is {MAX_TITLE} characters)", path="title")
+        wrong.append(f"Title is too long (maximum is {MAX_TITLE} characters)")
     if not draft.context:
-        raise BadInput("Validation failed: Context None or invalid context supplied", path="context")
+        wrong += ["Context can't be blank", "Context None or invalid context supplied"]
+    if wrong:
+        raise BadInput(f"Validation failed: {', '.join(wrong)}", path=wrong[0].partition(" ")[0].lower())
 
 
 def _phrase(text: str | None) -> str:

@@ -112,7 +112,7 @@ async def test_what_cannot_be_a_filter_is_said(home: House) -> None:
     for wrong, sentence in (
         ({"title": " "}, "Title can't be blank"),
         ({"title": "x" * 257}, "Title is too long (maximum is 256 characters)"),
-        ({"context": []}, "Context None or invalid context supplied"),
+        ({"context": []}, "Context can't be blank, Context None or invalid context supplied"),
         ({"context": ["home", "nowhere"]}, "Context None or invalid context supplied"),
         ({"filter_action": "burn"}, "Action is not included in the list"),
         ({"keywords_attributes": [{"keyword": ""}]}, "Keyword can't be blank"),
