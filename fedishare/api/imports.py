@@ -113,7 +113,7 @@ async def _take(api: Api, job: Job) -> Result:
             raise  # our own trouble: all of them again, which does no harm
         except FedishareError:
             continue
-    await api.database.write(store.count, Id(wanted.import_id), done, len(wanted.lines) - done)
+    await api.database.write(store.count, Id(wanted.import_id), wanted.first, done, len(wanted.lines) - done)
     return Done()
 
 

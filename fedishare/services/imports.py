@@ -58,11 +58,12 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ImportJob(msgspec.Struct, frozen=True):
-    """Some lines of a table."""
+    """Some lines of a table; ``first`` is the number of lines before them."""
 
     import_id: int
     table: Table
     lines: tuple[Line, ...]
+    first: int = 0
 
 
 _HEADS: Mapping[Table, tuple[str, ...]] = {
@@ -116,7 +117,7 @@ def begin(tx: Tx, actor: Id, table: Table, lines: Sequence[Line]) -> Import:
         raise BadInput("another import is still on its way; come back when it is done")
     ident = imports.put(tx, actor, table.value, len(lines))
     for start in range(0, len(lines), AT_ONCE):
-        job = ImportJob(ident, table, tuple(lines[start : start + AT_ONCE]))
+        job = ImportJob(ident, table, tuple(lines[start : start + AT_ONCE]), start)
         jobs.put(tx, JOB, msgspec.json.encode(job).decode(), lane=f"import:{actor}")
     found = imports.by_id(tx, ident)
     assert found is not None  # noqa: S101 — just written

@@ -33,7 +33,10 @@ PUT = sql(
 )
 BY_ID = sql("import_by_id", f"SELECT {_COLUMNS} FROM import WHERE id = :id")
 OF_ACTOR = sql("imports_of_actor", f"SELECT {_COLUMNS} FROM import WHERE actor_id = :actor ORDER BY id DESC LIMIT 10")
-COUNT = sql("import_count", "UPDATE import SET done = done + :done, failed = failed + :failed WHERE id = :id")
+COUNT = sql(
+    "import_count",
+    """UPDATE import SET done = done + :done, failed = failed + :failed WHERE id = :id AND done + failed <= :first""",
+)
 DROP_OF = sql("import_drop", "DELETE FROM import WHERE actor_id = :actor")
 PRUNE = sql("import_prune", "DELETE FROM import WHERE id < :before")
 
@@ -56,9 +59,9 @@ def of_actor(tx: Tx, actor: Id) -> list[Import]:
     return [Import(*row) for row in tx.all(OF_ACTOR, actor=actor)]
 
 
-def count(tx: Tx, ident: Id, done: int, failed: int) -> None:
-    """So many lines more."""
-    tx.run(COUNT, id=ident, done=done, failed=failed)
+def count(tx: Tx, ident: Id, first: int, done: int, failed: int) -> None:
+    """So many lines more, after the ``first`` ones; a job that is done again counts nothing."""
+    tx.run(COUNT, id=ident, first=first, done=done, failed=failed)
 
 
 def drop_of(tx: Tx, actor: Id) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fedishare.model.errors import BadInput
 from fedishare.services.imports import MAX_LINES, Line, Table, parse
+from fedishare.store import imports as store
 from tests.support.instances import House
 from tests.support.world import Person
 
@@ -55,6 +56,14 @@ async def test_tables_are_taken_in_through_policy(both: House) -> None:
     assert [s["id"] for s in await ana.get("/api/v1/bookmarks")] == [open_post["id"]]
     assert (await brought(both, ana, "blocking", "cy@home.example\n"))["done"] == 1
     assert [a["acct"] for a in await ana.get("/api/v1/blocks")] == ["cy"] and await ben.get(AT) == []
+
+
+async def test_lines_that_are_taken_in_again_count_once(home: House) -> None:
+    """A kill between the last line and the end of its job brings the whole job again."""
+    found = await brought(home, home.ana, "domain_blocking", "a.example\nb.example\nnot a domain\n")
+    assert (found["done"], found["failed"]) == (2, 1)
+    await home.org.write(store.count, int(found["id"]), 0, 2, 1)
+    assert (await home.ana.get(AT))[0] == found
 
 
 async def test_what_is_no_table_is_refused(home: House) -> None:
