@@ -78,7 +78,7 @@ class AdminAccounts:
     async def action(self, call: Call) -> Answer:
         """``POST /api/v1/admin/accounts/{id}/action``"""
         found, ident = await params(call), parse_id(call.params["id"])
-        kind, report = found.text("type", "none"), found.ident("report_id")
+        kind, report = found.text("type"), found.ident("report_id")
         text = clean_text(found.text("text"))[:MAX_TEXT]
         await self.api.database.write(moderation.act, call.me, ident, kind, report=report, text=text)
         return json_answer({})

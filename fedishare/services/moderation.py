@@ -17,8 +17,11 @@ from fedishare.store import actors, credentials, doors, moderation, partners
 from fedishare.store.db import Tx
 from fedishare.store.doors import IpBlock
 from fedishare.store.moderation import Report
+from fedishare.store.paging import Page
 
 REFUSED = "This action is not allowed"
+MOST_REPORTS = 1000
+"""Open reports that one action answers."""
 ACTIONS = ("none", "sensitive", "disable", "silence", "suspend")
 CATEGORIES = ("spam", "legal", "violation", "other")
 WIDEST_V4, WIDEST_V6 = 8, 16
@@ -56,7 +59,9 @@ def by(moderator: Viewer) -> str:
 
 
 def act(tx: Tx, moderator: Viewer, ident: Id, kind: str, *, report: Id | None = None, text: str = "") -> None:
-    """Do one of `ACTIONS` to an account, and close the report that it answers. Raises `BadInput`, `NotFound`."""
+    """Do one of `ACTIONS` to an account, and close the reports that it answers: the one that is named, and with
+    everything but ``none`` all that are open about that account. Raises `BadInput`, `NotFound`.
+    """
     found = target(tx, moderator, ident)
     if kind not in ACTIONS:
         raise BadInput(f"Validation failed: Type is not included in the list ({', '.join(ACTIONS)})", path="type")
@@ -79,6 +84,9 @@ def act(tx: Tx, moderator: Viewer, ident: Id, kind: str, *, report: Id | None = 
         if known is None or known.target_id != found.id:
             raise NotFound("Record not found")
         close(tx, moderator, report)
+    if kind != "none":
+        for answered in moderation.reports(tx, Page(limit=MOST_REPORTS), resolved=False, target=found.id):
+            close(tx, moderator, answered.id)
 
 
 def _disable(tx: Tx, actor: Actor) -> None:

@@ -72,6 +72,13 @@ async def test_a_report_from_here_goes_through_all_its_states(home: House, desk:
     answer = {"type": "silence", "report_id": shown.id}
     assert (await desk.post(f"/api/v1/admin/accounts/{home.cy.id}/action", json=answer)).status_code == 200
     assert (await desk.get(at)).json()["action_taken"] is True
+    # Whatever is done to an account answers all that is open about it; a note alone does not.
+    again = (await home.ben.do("/api/v1/reports", account_id=str(home.cy.id)))["id"]
+    act = f"/api/v1/admin/accounts/{home.cy.id}/action"
+    for kind, closed_now in (("none", False), ("sensitive", True)):
+        assert (await desk.post(act, json={"type": kind})).status_code == 200
+        assert (await desk.get(f"/api/v1/admin/reports/{again}")).json()["action_taken"] is closed_now, kind
+    assert (await desk.post(act, json={})).status_code == 422
     wrong = await home.ben.client.post("/api/v1/reports", json={"account_id": str(home.cy.id), "category": "odd"})
     assert wrong.status_code == 422
 
