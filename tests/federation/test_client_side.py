@@ -363,8 +363,7 @@ async def test_inbox_and_outbox_are_read_with_a_token(either: Side) -> None:
 
 async def test_both_ways_end_in_the_same_post(either: Side) -> None:
     """One implementation: the rows and the deliveries of the client API's post and of the outbox's are equal."""
-    side = either
-    ana, ben = side.ana, side.ben
+    side, ana, ben = either, either.ana, either.ben
     uploaded = [await ana.http.post("/api/v2/media", files={"file": ("a.gif", GIF, "image/gif")}) for _ in range(2)]
     media = [answer.json()["id"] for answer in uploaded]
     ids = [f"https://{CLINIC}/api/activitypub/media/{ident}" for ident in media]
