@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import mastodon
 import pytest
 
-from tests.support.clients import Library, clinic_with, sign_in
+from tests.support.clients import Library, clinic_with, registered, sign_in
 from tests.support.pictures import moving, picture
 from tests.support.process import ServerProcess, command
 
@@ -27,7 +27,11 @@ class People(NamedTuple):
 
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with clinic_with(tmp_path_factory.mktemp("clinic"), "ana", "ben", "cy", instance={"activity": True}) as server:
+    tables: dict[str, dict[str, Any]] = {
+        "instance": {"activity": True},
+        "registration": {"mode": "open", "confirm_email": False},
+    }
+    with clinic_with(tmp_path_factory.mktemp("clinic"), "ana", "ben", "cy", admin="", **tables) as server:
         yield server
 
 
@@ -220,6 +224,14 @@ def test_search_trends_and_announcements(clinic: ServerProcess, people: People) 
     ana.announcement_reaction_delete(told, "👍")
     ana.announcement_dismiss(told)
     assert ana.announcements() == [] and ana.custom_emojis() == []
+
+
+def test_who_signs_up_with_a_library_is_there_at_once(clinic: ServerProcess) -> None:
+    app = registered(clinic)
+    wrong, why = app.create_account("zoe", "short", "nobody", agreement=True, return_detailed_error=True)
+    assert wrong is None and why.details.email and why.details.password
+    app.create_account("zoe", "correct horse battery", "zoe@clinic.example", agreement=True)
+    assert app.me().acct == "zoe" and app.status_post("good morning").account.acct == "zoe"
 
 
 def test_the_instance_as_a_library_reads_it(people: People) -> None:

@@ -110,11 +110,16 @@ def connect(server: ServerProcess, token: str | None = None, **more: Any) -> Lib
     return Library(made)
 
 
-def sign_in(server: ServerProcess, name: str, scopes: list[str] = SCOPES) -> Library:
-    """As a person does it: the library registers itself, the browser shows a code, and that makes a token."""
+def registered(server: ServerProcess, scopes: list[str] = SCOPES) -> Library:
+    """The library as an app that the server knows, with nobody signed in."""
     base = f"http://127.0.0.1:{server.port}"
     known = mastodon.Mastodon.create_app("library", scopes=scopes, api_base_url=base, session=Direct())
-    client = connect(server, client_id=known[0], client_secret=known[1])
+    return connect(server, client_id=known[0], client_secret=known[1])
+
+
+def sign_in(server: ServerProcess, name: str, scopes: list[str] = SCOPES) -> Library:
+    """As a person does it: the library registers itself, the browser shows a code, and that makes a token."""
+    client = registered(server, scopes)
     address = client.auth_request_url(scopes=scopes, allow_http=True, state="s")
     client.log_in(code=code_for(address, name), scopes=scopes, allow_http=True)
     return client
