@@ -79,13 +79,17 @@ def act(tx: Tx, moderator: Viewer, ident: Id, kind: str, *, report: Id | None = 
         partners.audit(tx, by(moderator), f"account.{'note' if kind == 'none' else kind}", str(found.handle), text)
     elif text:
         partners.audit(tx, by(moderator), "account.note", str(found.handle), text)
-    if report is not None:
-        known = moderation.report(tx, report)
-        if known is None or known.target_id != found.id:
+    _close_answered(tx, moderator, found.id, report, everything=kind != "none")
+
+
+def _close_answered(tx: Tx, moderator: Viewer, ident: Id, named: Id | None, *, everything: bool) -> None:
+    if named is not None:
+        known = moderation.report(tx, named)
+        if known is None or known.target_id != ident:
             raise NotFound("Record not found")
-        close(tx, moderator, report)
-    if kind != "none":
-        for answered in moderation.reports(tx, Page(limit=MOST_REPORTS), resolved=False, target=found.id):
+        close(tx, moderator, named)
+    if everything:
+        for answered in moderation.reports(tx, Page(limit=MOST_REPORTS), resolved=False, target=ident):
             close(tx, moderator, answered.id)
 
 
