@@ -51,9 +51,7 @@ SET_PROFILE = sql(
 SET_STATE = sql("actor_set_state", "UPDATE actor SET state = :state, rev = rev + 1 WHERE id = :id")
 TOUCH = sql("actor_touch", "UPDATE actor SET rev = rev + 1 WHERE id = :id")
 SET_LIMITED = sql("actor_set_limited", "UPDATE actor SET limited = :limited WHERE id = :id")
-SET_SENSITIZED = sql(
-    "actor_set_sensitized", "UPDATE actor SET sensitized = :sensitized, rev = rev + 1 WHERE id = :id"
-)
+SET_SENSITIZED = sql("actor_set_sensitized", "UPDATE actor SET sensitized = :sensitized, rev = rev + 1 WHERE id = :id")
 FORGET_INBOX = sql(
     "actor_forget_shared_inbox",
     "UPDATE actor SET shared_inbox = NULL WHERE host = :host AND shared_inbox = :inbox",

@@ -84,7 +84,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whose a valid token is: an app's own (``person`` is False), or somebody's who may not sign in yet, or any more."""
+    """Whose a valid token is: an app's own (``person`` is False), or somebody's who may not sign in yet or any more."""
 
     person: bool
     approved: bool

@@ -84,9 +84,7 @@ RELATIONSHIPS = sql(
         (SELECT n.comment FROM account_note n WHERE n.actor_id = :viewer AND n.target_id = a.id)
        FROM actor a WHERE a.id IN :ids[]""",
 )
-COUNT_REQUESTS = sql(
-    "follow_count_requests", "SELECT count(*) FROM follow WHERE followee_id = :id AND state = 0"
-)
+COUNT_REQUESTS = sql("follow_count_requests", "SELECT count(*) FROM follow WHERE followee_id = :id AND state = 0")
 PUT_BLOCK = sql(
     "block_put",
     """INSERT INTO block (actor_id, target_id, id, iri, created_at) VALUES (:actor, :target, :id, :iri, :now)

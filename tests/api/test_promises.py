@@ -46,15 +46,11 @@ async def test_every_path_is_for_other_origins_and_takes_a_slash(home: House) ->
                     assert set(answer.headers["access-control-expose-headers"].split(", ")) >= EXPOSED, route.name
         seen += 1
     assert seen > 250
-    for asked, allowed in (
-        ("authorization, x-app", True),
-        ("x-app\x00", False),
-        ("x,,y", False),
-        ("x" * 9 + ", y" * 50, False),
-    ):
-        headers = {"origin": "https://app.example", "access-control-request-headers": asked}
-        given = (await stranger.options("/api/v1/statuses", headers=headers)).headers["access-control-allow-headers"]
-        assert given.startswith("Authorization, Content-Type") and (asked in given) is allowed
+    long = "x" * 9 + ", y" * 50
+    for wanted, allowed in (("authorization, x-app", True), ("x-app\x00", False), ("x,,y", False), (long, False)):
+        said = {"origin": "https://app.example", "access-control-request-headers": wanted}
+        given = (await stranger.options("/api/v1/statuses", headers=said)).headers["access-control-allow-headers"]
+        assert given.startswith("Authorization, Content-Type") and (wanted in given) is allowed
     beside = await stranger.options("/users/nobody", headers={"origin": "https://app.example"})
     assert beside.status_code == 204, "ActivityPub's own client side is for them, too"
     assert (await stranger.options("/inbox", headers={"origin": "https://app.example"})).status_code == 405

@@ -75,7 +75,12 @@ async def test_a_post_for_later_is_published_once_at_its_time(both: House) -> No
     }  # fmt: skip
     assert made["media_attachments"][0]["id"] == file["id"] and made["scheduled_at"].endswith("Z")
     poll = await ana.say("asks", scheduled_at=later(both, 20 * MINUTE), poll={"options": ["a", "b"], "expires_in": 600})
-    assert poll["params"]["poll"] == {"options": ["a", "b"], "expires_in": "600", "multiple": False, "hide_totals": False}
+    assert poll["params"]["poll"] == {
+        "options": ["a", "b"],
+        "expires_in": "600",
+        "multiple": False,
+        "hide_totals": False,
+    }
     first = await ana.client.get(AT, params={"limit": 1})
     assert [each["id"] for each in first.json()] == [poll["id"]] and f"max_id={poll['id']}" in first.headers["link"]
     assert [each["id"] for each in await ana.get(AT, max_id=poll["id"])] == [made["id"]]
