@@ -11,7 +11,6 @@ from fedishare.services.site import Site
 from fedishare.store import actors
 from fedishare.store.db import Tx
 from tests.api import mastodon
-from tests.api.mastodon import Entity, Number
 from tests.api.test_entities import as_documented
 from tests.support.instances import House
 from tests.support.world import Person, plain
@@ -20,16 +19,9 @@ AT = "/api/v1/conversations"
 MISSING = {"error": "Record not found"}
 
 
-class Conversation(Entity):
-    id: Number
-    unread: bool
-    accounts: list[mastodon.Account]
-    last_status: mastodon.Status | None
-
-
 async def listed(person: Person) -> list[tuple[list[str], str | None, bool]]:
     """(who, last text, unread) of each conversation."""
-    found = as_documented(await person.client.get(AT), list[Conversation])
+    found = as_documented(await person.client.get(AT), list[mastodon.Conversation])
     bodies = await person.get(AT)
     texts = [plain(each["last_status"]) if each["last_status"] else None for each in bodies]
     return [(sorted(a.acct for a in each.accounts), text, each.unread) for each, text in zip(found, texts, strict=True)]
@@ -64,8 +56,8 @@ async def test_who_writes_to_whom_is_in_a_conversation(both: House) -> None:
     for method, path in (("POST", f"{at}/read"), ("POST", f"{at}/unread"), ("DELETE", at), ("POST", f"{AT}/x/read")):
         refused = await ben.client.request(method, path)
         assert (refused.status_code, refused.json()) == (404, MISSING), path
-    assert as_documented(await ana.client.post(f"{at}/read"), Conversation).unread is False
-    assert as_documented(await ana.client.post(f"{at}/unread"), Conversation).unread is True
+    assert as_documented(await ana.client.post(f"{at}/read"), mastodon.Conversation).unread is False
+    assert as_documented(await ana.client.post(f"{at}/unread"), mastodon.Conversation).unread is True
     assert await ana.do(at, 200, "DELETE") == {} and len(await listed(ana)) == 2
     assert (await ana.client.delete(at)).status_code == 404
     assert len(await listed(ben)) == 2, "everybody has a list of their own"

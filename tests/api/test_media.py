@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from PIL import Image
 
@@ -20,6 +21,7 @@ from fedishare.media.sniff import MP4
 from fedishare.model.errors import BadInput
 from fedishare.services import accounts
 from fedishare.services import media as service
+from tests.api import mastodon
 from tests.support.instances import House
 from tests.support.pictures import moving, photograph, picture
 from tests.support.world import Json, Person
@@ -32,6 +34,8 @@ async def upload(person: Person, body: bytes | None = None, expected: int = 200,
     files = {"file": ("x.png", picture() if body is None else body, "image/png")}
     answer = await person.client.post("/api/v2/media", files=files, data=data)
     assert answer.status_code == expected, answer.text
+    if expected in (200, 202):
+        msgspec.json.decode(answer.content, type=mastodon.MediaAttachment)
     found: Json = answer.json()
     return found
 

@@ -26,14 +26,6 @@ class MutedAccount(mastodon.Account):
     mute_expires_at: mastodon.Moment | None
 
 
-class Suggestion(mastodon.Entity):
-    """Somebody to follow."""
-
-    source: str
-    sources: list[str]
-    account: mastodon.Account
-
-
 async def refused(person: Person, method: str, path: str, status: int, **body: Any) -> str:
     """Why a call is refused."""
     answer = await person.client.request(method, path, json=body)
@@ -207,7 +199,7 @@ async def test_suggestions_come_from_friends_and_from_here(both: House) -> None:
         assert [s["account"]["acct"] for s in v2] == [a["acct"] for a in await ana.get("/api/v1/suggestions")]
         return [s["account"]["acct"] for s in v2]
 
-    found = [check(each, Suggestion) for each in await ana.get("/api/v2/suggestions")]
+    found = [check(each, mastodon.Suggestion) for each in await ana.get("/api/v2/suggestions")]
     assert [s.account.acct for s in found] == ["dee", "eve", "fay", "hal", "gus"], "by how many friends follow them"
     assert (found[0].source, found[0].sources) == ("past_interactions", ["friends_of_friends", "most_followed"])
     assert (found[-1].source, found[-1].sources) == ("global", ["most_followed"])

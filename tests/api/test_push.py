@@ -31,15 +31,6 @@ HOUR = 3_600_000
 COUNT = sql("test_push_count", "SELECT count(*) FROM push_subscription")
 
 
-class WebPushSubscription(mastodon.Entity):
-    id: mastodon.Number
-    endpoint: mastodon.Address
-    standard: bool
-    server_key: str
-    alerts: dict[str, bool]
-    policy: str
-
-
 @pytest.fixture
 async def home(tmp_path: Path) -> AsyncIterator[House]:
     async with house(tmp_path, push={"hosts": ["PUSH.example"], "content": True}) as made:
@@ -85,7 +76,10 @@ async def told(home: House) -> list[dict[str, Any]]:
 async def test_an_app_is_told_of_what_it_asked_for(home: House) -> None:
     ana, ben = home.ana, home.ben
     made = (await ana.client.post(AT, json=asked("mention", "follow"))).json()
-    assert msgspec.convert(made, WebPushSubscription).alerts["mention"] is True and made["alerts"]["reblog"] is False
+    assert (
+        msgspec.convert(made, mastodon.WebPushSubscription).alerts["mention"] is True
+        and made["alerts"]["reblog"] is False
+    )
     instance = await ana.get("/api/v2/instance")
     assert made["server_key"] == instance["configuration"]["vapid"]["public_key"] and len(made["server_key"]) == 87
     assert (await ana.get(AT)) == made
