@@ -313,6 +313,7 @@ async def test_films_are_made_by_a_job(home: House, tmp_path: Path) -> None:
     assert unready.status_code in (200, 422), "it may be ready by now"
     await home.world.settle()
     shown = await ana.get(f"/api/v1/media/{made['id']}")
+    msgspec.convert(shown, mastodon.MediaAttachment)
     assert shown["meta"]["original"]["duration"] == 2.0 and shown["meta"]["original"]["frame_rate"] == "25/1"
     film = await load(ana, shown["url"])
     assert film.content == b"made anew" and film.headers["content-type"] == "video/mp4"
@@ -337,6 +338,7 @@ async def test_sounds_are_made_by_a_job_or_while_an_old_app_waits(home: House, t
     assert (made["url"], made["preview_url"], made["type"], made["description"]) == (None, None, "audio", "a heart")
     await home.world.settle()
     shown = await ana.get(f"/api/v1/media/{made['id']}")
+    msgspec.convert(shown, mastodon.MediaAttachment)
     assert (await load(ana, shown["url"])).headers["content-type"] == "audio/mpeg"
     waited = await ana.client.post("/api/v1/media", files={"file": ("x.mp3", sound, "audio/mpeg")})
     assert waited.status_code == 200 and waited.json()["url"] and waited.json()["meta"]["original"]["duration"] == 2.0

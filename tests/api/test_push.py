@@ -76,10 +76,8 @@ async def told(home: House) -> list[dict[str, Any]]:
 async def test_an_app_is_told_of_what_it_asked_for(home: House) -> None:
     ana, ben = home.ana, home.ben
     made = (await ana.client.post(AT, json=asked("mention", "follow"))).json()
-    assert (
-        msgspec.convert(made, mastodon.WebPushSubscription).alerts["mention"] is True
-        and made["alerts"]["reblog"] is False
-    )
+    alerts = msgspec.convert(made, mastodon.WebPushSubscription).alerts
+    assert (alerts.mention, alerts.reblog) == (True, False)
     instance = await ana.get("/api/v2/instance")
     assert made["server_key"] == instance["configuration"]["vapid"]["public_key"] and len(made["server_key"]) == 87
     assert (await ana.get(AT)) == made
