@@ -19,9 +19,9 @@ from fedishare.http.call import Answer, Call, json_answer
 from fedishare.http.pages import page
 from fedishare.model.actors import Actor
 from fedishare.model.errors import NotAllowed, NotSignedIn
+from fedishare.model.scopes import COARSE, FINER
 from fedishare.services import accounts as account_services
 from fedishare.services import oauth
-from fedishare.services.accounts import SCOPES
 from fedishare.services.oauth import OOB, OAuthError, Request
 from fedishare.store import actors, moderation
 from fedishare.store import oauth as oauth_store
@@ -93,7 +93,7 @@ class OAuth:
                 "app_registration_endpoint": f"{origin}/api/v1/apps",
                 "revocation_endpoint": f"{origin}/oauth/revoke",
                 "userinfo_endpoint": f"{origin}/oauth/userinfo",
-                "scopes_supported": list(SCOPES),
+                "scopes_supported": [*COARSE, *FINER],
                 "response_types_supported": ["code"],
                 "response_modes_supported": ["query"],
                 "grant_types_supported": ["authorization_code", "client_credentials"],

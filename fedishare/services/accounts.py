@@ -16,6 +16,7 @@ from fedishare.model.errors import BadInput, Conflict, NotFound
 from fedishare.model.ids import Handle, Id, Iri, parse_local_name
 from fedishare.model.names import Names
 from fedishare.model.outgoing import PublishActor, PublishMove, WithdrawActor
+from fedishare.model.scopes import COARSE
 from fedishare.services import archives, media
 from fedishare.services import posts as post_services
 from fedishare.services.site import Site, federate
@@ -43,7 +44,6 @@ from fedishare.store import (
 from fedishare.store import oauth as oauth_store
 from fedishare.store.db import Tx
 
-SCOPES = ("read", "write", "follow", "push", "profile", "admin:read", "admin:write")
 """The top-level scopes; each has finer ones (``read:statuses``), which are accepted too."""
 
 RESERVED = frozenset(
@@ -184,7 +184,7 @@ def check_scopes(text: str) -> str:
         raise BadInput("at least one scope is needed, for example: read write follow push", path="scopes")
     for scope in scopes:
         if not _SCOPE.match(scope):
-            raise BadInput(f"unknown scope {scope!r}; known are {', '.join(SCOPES)} and finer ones", path="scopes")
+            raise BadInput(f"unknown scope {scope!r}; known are {', '.join(COARSE)} and finer ones", path="scopes")
     return " ".join(scopes)
 
 

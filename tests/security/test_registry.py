@@ -130,6 +130,12 @@ async def test_admin_routes_want_the_role_too(home: House) -> None:
     assert (await app.get("/api/v1/admin/accounts")).status_code == 403
 
 
+async def test_apps_can_read_which_scopes_there_are(home: House) -> None:
+    metadata = (await (await home.stranger()).get("/.well-known/oauth-authorization-server")).json()
+    wanted = {scope for route in home.org.server.router.routes for scope in route.scopes}
+    assert wanted <= set(metadata["scopes_supported"])
+
+
 async def test_methods_and_scopes_agree(home: House) -> None:
     only_looks = {
         "POST /api/activitypub/proxy", "POST /api/v1/statuses/{id}/translate",
