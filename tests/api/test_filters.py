@@ -8,42 +8,11 @@ import pytest
 
 from fedishare.model.posts import Poll, PollOption
 from tests.api import mastodon
-from tests.api.mastodon import Entity, Moment, Number
 from tests.api.test_entities import as_documented
 from tests.support.instances import House
 from tests.support.world import Json, Person, plain
 
 MISSING = {"error": "Record not found"}
-
-
-class Keyword(Entity):
-    id: Number
-    keyword: str
-    whole_word: bool
-
-
-class FilteredStatus(Entity):
-    id: Number
-    status_id: Number
-
-
-class Filter(Entity):
-    id: Number
-    title: str
-    context: list[str]
-    expires_at: Moment | None
-    filter_action: str
-    keywords: list[Keyword]
-    statuses: list[FilteredStatus]
-
-
-class FilterV1(Entity):
-    id: Number
-    phrase: str
-    context: list[str]
-    whole_word: bool
-    expires_at: Moment | None
-    irreversible: bool
 
 
 async def hides(person: Person, phrase: str, *context: str, action: str = "hide", **fields: Any) -> Json:
@@ -61,36 +30,40 @@ async def test_a_filter_is_kept_changed_and_removed(both: House) -> None:
         "title": "Cats", "context[]": ["home", "public"], "filter_action": "warn", "expires_in": "3600",
         "keywords_attributes[][keyword]": ["cat", "dog"],
     }  # fmt: skip
-    made = as_documented(await ben.client.post("/api/v2/filters", data=form), Filter)
+    made = as_documented(await ben.client.post("/api/v2/filters", data=form), mastodon.Filter)
     assert (made.title, made.context, made.filter_action) == ("Cats", ["home", "public"], "warn")
     assert made.expires_at and [(k.keyword, k.whole_word) for k in made.keywords] == [("cat", True), ("dog", True)]
     at = f"/api/v2/filters/{made.id}"
     changes = [{"id": made.keywords[0].id, "whole_word": False}, {"id": made.keywords[1].id, "_destroy": True},
                {"keyword": "bird"}]  # fmt: skip
     asked = {"filter_action": "blur", "expires_in": "", "keywords_attributes": changes}
-    changed = as_documented(await ben.client.put(at, json=asked), Filter)
+    changed = as_documented(await ben.client.put(at, json=asked), mastodon.Filter)
     assert (changed.title, changed.filter_action, changed.expires_at) == ("Cats", "blur", None)
     assert [(k.keyword, k.whole_word) for k in changed.keywords] == [("cat", False), ("bird", True)]
-    assert as_documented(await ben.client.get(at), Filter) == changed
-    assert as_documented(await ben.client.get("/api/v2/filters"), list[Filter]) == [changed]
+    assert as_documented(await ben.client.get(at), mastodon.Filter) == changed
+    assert as_documented(await ben.client.get("/api/v2/filters"), list[mastodon.Filter]) == [changed]
 
-    keyword = as_documented(await ben.client.post(f"{at}/keywords", data={"keyword": "fish"}), Keyword)
-    assert as_documented(await ben.client.get(f"{at}/keywords"), list[Keyword])[-1] == keyword
+    keyword = as_documented(await ben.client.post(f"{at}/keywords", data={"keyword": "fish"}), mastodon.FilterKeyword)
+    assert as_documented(await ben.client.get(f"{at}/keywords"), list[mastodon.FilterKeyword])[-1] == keyword
     word = f"/api/v2/filters/keywords/{keyword.id}"
-    renamed = as_documented(await ben.client.put(word, json={"keyword": "whale", "whole_word": "0"}), Keyword)
+    renamed = as_documented(
+        await ben.client.put(word, json={"keyword": "whale", "whole_word": "0"}), mastodon.FilterKeyword
+    )
     assert (renamed.keyword, renamed.whole_word) == ("whale", False)
-    assert as_documented(await ben.client.get(word), Keyword) == renamed
+    assert as_documented(await ben.client.get(word), mastodon.FilterKeyword) == renamed
     assert await ben.do(word, 200, "DELETE") == {} and (await ben.client.get(word)).status_code == 404
 
     said = await both.ana.say("look")
-    listed = as_documented(await ben.client.post(f"{at}/statuses", json={"status_id": said["id"]}), FilteredStatus)
-    assert as_documented(await ben.client.get(f"{at}/statuses"), list[FilteredStatus]) == [listed]
+    listed = as_documented(
+        await ben.client.post(f"{at}/statuses", json={"status_id": said["id"]}), mastodon.FilterStatus
+    )
+    assert as_documented(await ben.client.get(f"{at}/statuses"), list[mastodon.FilterStatus]) == [listed]
     again = await ben.client.post(f"{at}/statuses", json={"status_id": said["id"]})
     assert (again.status_code, again.json()["error"]) == (422, "Validation failed: Status has already been taken")
     secret = await both.ana.say("secret", visibility="private")
     assert (await ben.client.post(f"{at}/statuses", json={"status_id": secret["id"]})).status_code == 404
     one = f"/api/v2/filters/statuses/{listed.id}"
-    assert as_documented(await ben.client.get(one), FilteredStatus) == listed
+    assert as_documented(await ben.client.get(one), mastodon.FilterStatus) == listed
     assert (await ben.client.delete(one)).json()["status_id"] == said["id"]
 
     for path in (at, f"{at}/keywords", f"{at}/statuses", word.replace(keyword.id, made.keywords[0].id)):
@@ -103,7 +76,7 @@ async def test_a_filter_is_kept_changed_and_removed(both: House) -> None:
     for taken in (stolen, [{"id": made.keywords[0].id, "keyword": "y"}]):
         answer = await both.cy.client.put(f"/api/v2/filters/{theirs['id']}", json={"keywords_attributes": taken})
         assert answer.json() == MISSING
-    assert len(as_documented(await ben.client.get(at), Filter).keywords) == 2
+    assert len(as_documented(await ben.client.get(at), mastodon.Filter).keywords) == 2
     assert await ben.do(at, 200, "DELETE") == {} and await ben.get("/api/v2/filters") == []
 
 
@@ -131,20 +104,20 @@ async def test_what_cannot_be_a_filter_is_said(home: House) -> None:
 async def test_old_apps_have_one_keyword_each(home: House) -> None:
     ben, at = home.ben, "/api/v1/filters"
     fields = {"phrase": "cat", "context[]": ["home"], "irreversible": "true", "whole_word": "true"}
-    made = as_documented(await ben.client.post(at, data=fields), FilterV1)
+    made = as_documented(await ben.client.post(at, data=fields), mastodon.V1Filter)
     assert (made.phrase, made.irreversible, made.whole_word, made.expires_at) == ("cat", True, True, None)
     (whole,) = await ben.get("/api/v2/filters")
     assert (whole["title"], whole["filter_action"], whole["keywords"][0]["id"]) == ("cat", "hide", made.id)
     fields = {"phrase": "dog", "context[]": ["public"], "expires_in": "60"}
     changed = await ben.client.put(f"{at}/{made.id}", data=fields)
-    assert (found := as_documented(changed, FilterV1)).phrase == "dog" and found.context == ["public"]
+    assert (found := as_documented(changed, mastodon.V1Filter)).phrase == "dog" and found.context == ["public"]
     assert found.irreversible and found.expires_at
     other = await ben.do(f"/api/v2/filters/{whole['id']}/keywords", keyword="bird")
     assert [each["phrase"] for each in await ben.get(at)] == ["dog", "bird"]
     refused = await ben.client.put(f"{at}/{made.id}", json={"phrase": "dog", "context": ["home"]})
     assert refused.status_code == 422 and "more than one filter keyword" in refused.json()["error"]
     assert (await ben.client.put(f"{at}/{made.id}", json={"phrase": "cow"})).json()["phrase"] == "cow"
-    assert as_documented(await ben.client.get(f"{at}/{made.id}"), FilterV1).phrase == "cow"
+    assert as_documented(await ben.client.get(f"{at}/{made.id}"), mastodon.V1Filter).phrase == "cow"
     assert (await home.cy.client.get(f"{at}/{made.id}")).json() == MISSING
     assert (await home.cy.client.delete(f"{at}/{made.id}")).json() == MISSING
     for keyword in (made.id, other["id"]):

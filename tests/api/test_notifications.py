@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from fedishare.model.actors import Actor, ActorState
 from fedishare.model.ids import Iri, Millis
@@ -18,7 +18,6 @@ from fedishare.services.site import Site
 from fedishare.store import actors
 from fedishare.store.db import Tx, sql
 from tests.api import mastodon
-from tests.api.mastodon import Address, Count, Entity, Moment, Number
 from tests.api.test_entities import as_documented
 from tests.support.instances import House, house
 from tests.support.world import Json, Person
@@ -28,60 +27,8 @@ MISSING = {"error": "Record not found"}
 HOUR = 3_600_000
 
 
-class PartialAccount(Entity):
-    id: Number
-    acct: str
-    url: Address
-    avatar: Address
-    avatar_static: Address
-    locked: bool
-    bot: bool
-
-
-class Group(Entity):
-    group_key: str
-    notifications_count: int
-    type: str
-    most_recent_notification_id: int
-    page_min_id: Number
-    page_max_id: Number
-    latest_page_notification_at: Moment
-    sample_account_ids: list[Number]
-    status_id: Number | UnsetType = UNSET
-
-
-class Groups(Entity):
-    accounts: list[mastodon.Account]
-    statuses: list[mastodon.Status]
-    notification_groups: list[Group]
-    partial_accounts: list[PartialAccount] | UnsetType = UNSET
-
-
-class Summary(Entity):
-    pending_requests_count: Count
-    pending_notifications_count: Count
-
-
-class Policy(Entity):
-    for_not_following: str
-    for_not_followers: str
-    for_new_accounts: str
-    for_private_mentions: str
-    for_limited_accounts: str
-    summary: Summary
-
-
-class Request(Entity):
-    id: Number
-    created_at: Moment
-    updated_at: Moment
-    notifications_count: Number
-    account: mastodon.Account
-    last_status: mastodon.Status | None
-
-
-async def groups(person: Person, **params: Any) -> Groups:
-    return as_documented(await person.client.get(MANY, params=params), Groups)
+async def groups(person: Person, **params: Any) -> mastodon.GroupedNotifications:
+    return as_documented(await person.client.get(MANY, params=params), mastodon.GroupedNotifications)
 
 
 async def likes(home: House, status: Json, *people: Actor) -> None:
@@ -122,14 +69,14 @@ async def test_what_belongs_together_is_one_group(both: House) -> None:
     assert {g.group_key.partition("-")[0] for g in alone.notification_groups if g.type == "favourite"} == {"ungrouped"}
 
     at = f"{MANY}/{many.group_key}"
-    one = as_documented(await ana.client.get(at), Groups)
+    one = as_documented(await ana.client.get(at), mastodon.GroupedNotifications)
     assert [(g.group_key, g.notifications_count) for g in one.notification_groups] == [(many.group_key, 10)]
     people = await ana.client.get(f"{at}/accounts", params={"limit": 6})
     rest = await ana.client.get(people.links["next"]["url"])
     listed = [*as_documented(people, list[mastodon.Account]), *as_documented(rest, list[mastodon.Account])]
     assert [a.id for a in listed] == [str(g.id) for g in guests[::-1]]
     mention = found.notification_groups[1].group_key
-    single = as_documented(await ana.client.get(f"{MANY}/{mention}"), Groups)
+    single = as_documented(await ana.client.get(f"{MANY}/{mention}"), mastodon.GroupedNotifications)
     assert [a.acct for a in single.accounts] == ["ben"]
     for key in (many.group_key, mention, "ungrouped-7", "ungrouped-x", "favourite-1-2", "%00", "x" * 999):
         for path in (f"{MANY}/{key}", f"{MANY}/{key}/accounts"):
@@ -205,7 +152,7 @@ async def test_a_walk_by_groups_meets_each_once(tmp_path_factory: Any, made: lis
             url: str | None = first
             while url is not None:
                 answer = await home.ana.client.get(url)
-                page = as_documented(answer, Groups).notification_groups
+                page = as_documented(answer, mastodon.GroupedNotifications).notification_groups
                 for group in page:
                     inside = sorted(int(i) for i, key in members.items() if key == group.group_key)
                     assert group.notifications_count == len(inside)
@@ -220,12 +167,12 @@ async def test_a_walk_by_groups_meets_each_once(tmp_path_factory: Any, made: lis
 
 async def test_strangers_wait_until_they_are_accepted(both: House) -> None:
     ana, zoe, eve = both.ana, await both.guest("zoe"), await both.guest("eve", "ward.example")
-    policy = as_documented(await ana.client.get(f"{MANY}/policy"), Policy)
+    policy = as_documented(await ana.client.get(f"{MANY}/policy"), mastodon.NotificationPolicy)
     assert (policy.for_not_following, policy.for_private_mentions, policy.for_limited_accounts) == (
         "accept", "accept", "filter",
     )  # fmt: skip
     changed = await ana.client.patch(f"{MANY}/policy", json={"for_not_following": "filter"})
-    assert as_documented(changed, Policy).for_not_following == "filter"
+    assert as_documented(changed, mastodon.NotificationPolicy).for_not_following == "filter"
     refused = await ana.client.patch(f"{MANY}/policy", json={"for_new_accounts": "perhaps"})
     assert refused.status_code == 422 and "not included in the list" in refused.json()["error"]
     mine = await ana.say("mine", reach="partners")
@@ -237,11 +184,11 @@ async def test_strangers_wait_until_they_are_accepted(both: House) -> None:
     assert await ana.get("/api/v1/conversations") == [] and await ana.get(f"{ONE}/unread_count") == {"count": 0}
     kept = await ana.get(ONE, include_filtered="true")
     assert {(n["type"], n["filtered"]) for n in kept} == {("mention", True), ("favourite", True)} and len(kept) == 4
-    summary = as_documented(await ana.client.get(f"{MANY}/policy"), Policy).summary
+    summary = as_documented(await ana.client.get(f"{MANY}/policy"), mastodon.NotificationPolicy).summary
     assert (summary.pending_requests_count, summary.pending_notifications_count) == (3, 4)
     assert (await ana.get(f"{ONE}/policy"))["filter_not_following"] is True
     asked = f"{ONE}/requests"
-    found = as_documented(await ana.client.get(asked), list[Request])
+    found = as_documented(await ana.client.get(asked), list[mastodon.NotificationRequest])
     assert [(r.account.acct, r.notifications_count) for r in found] == [
         ("ben", "1"), ("eve@ward.example", "1"), ("zoe@lab.example", "2"),
     ]  # fmt: skip
@@ -249,7 +196,7 @@ async def test_strangers_wait_until_they_are_accepted(both: House) -> None:
     paged = await ana.client.get(asked, params={"limit": 2})
     assert [r["id"] for r in (await ana.client.get(paged.links["next"]["url"])).json()] == [found[2].id]
     at = f"{asked}/{found[2].id}"
-    assert as_documented(await ana.client.get(at), Request) == found[2]
+    assert as_documented(await ana.client.get(at), mastodon.NotificationRequest) == found[2]
     for method, path in (("GET", at), ("POST", f"{at}/accept"), ("POST", f"{at}/dismiss")):
         answer = await both.cy.client.request(method, path)
         assert (answer.status_code, answer.json()) == (404, MISSING), path
