@@ -70,9 +70,15 @@ def _may_ask(site: Site, url: str) -> bool:
 
 def request(tx: Tx, site: Site, post: Post) -> None:
     """A new post, or a new text: a card is looked for in the background, if there may be one."""
-    if wants_card(site, post):
+    if wants_card(site, post) and not _known_to_have_none(tx, site, post):
         payload = _encode(CardJob(post.id)).decode()
         jobs.put(tx, JOB, payload, lane=f"card:{post.id}", dedup=f"card:{post.id}")
+
+
+def _known_to_have_none(tx: Tx, site: Site, post: Post) -> bool:
+    """Whether each of its addresses was asked not long ago and had nothing to show: pages that many posts link to."""
+    urls = [url for url in links_of(post.content.html) if _may_ask(site, url)]
+    return all(known(tx, url) == (None, True) for url in urls)
 
 
 def renew(tx: Tx, site: Site, before: Post, content: Content) -> None:

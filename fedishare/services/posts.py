@@ -162,7 +162,10 @@ def compose(site: Site, draft: Draft, mentions: Iterable[Mention]) -> Content:
 
 def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> Actor:
     """Counts, home entries, notifications and the notice of a new post, local or remote. The author as counted."""
-    counted = actors.count_posts(tx, author.id, +1) or author
+    if author.is_local:
+        author = actors.count_own_post(tx, author)
+    else:
+        actors.count_posts(tx, author.id, +1)
     if answered is not None:
         posts.count_replies(tx, answered.id, +1)
     if answered is not None or post.in_reply_to_iri is None:
@@ -177,7 +180,7 @@ def _spread(tx: Tx, post: Post, author: Actor, answered: Post | None) -> Actor:
     if bell:
         notifications.ring_bells(tx, post.id, author.id)
     tx.notify(PostPublished(post.id, author.id))
-    return counted
+    return author
 
 
 def _bring_home(tx: Tx, post: Post, answered: Post | None) -> None:

@@ -56,12 +56,10 @@ FORGET_INBOX = sql(
     "actor_forget_shared_inbox",
     "UPDATE actor SET shared_inbox = NULL WHERE host = :host AND shared_inbox = :inbox",
 )
-COUNT_POSTS = sql(
-    "actor_count_posts",
-    f"""UPDATE actor SET posts_count = {{greatest}}(0, posts_count + :change), rev = rev + 1,
-        last_post_at = CASE WHEN :change > 0 THEN :now ELSE last_post_at END WHERE id = :id
-        RETURNING {COLUMNS.replace("a.", "")}""",
-)
+_COUNT_POSTS = """UPDATE actor SET posts_count = {greatest}(0, posts_count + :change), rev = rev + 1,
+        last_post_at = CASE WHEN :change > 0 THEN :now ELSE last_post_at END WHERE id = :id"""
+COUNT_POSTS = sql("actor_count_posts", _COUNT_POSTS)
+COUNT_OWN_POST = sql("actor_count_own_post", f"{_COUNT_POSTS} RETURNING {COLUMNS.replace('a.', '')}")
 COUNT_FOLLOW = sql(
     "actor_count_follow",
     """UPDATE actor SET rev = rev + 1,
@@ -269,10 +267,15 @@ def set_sensitized(tx: Tx, ident: Id, sensitized: bool) -> None:
     tx.notify(ActorChanged(ident))
 
 
-def count_posts(tx: Tx, ident: Id, change: int) -> Actor | None:
-    """Move the number of posts by ``change`` (+1 also notes the time). The actor as it is then, if there is one."""
-    row = tx.one(COUNT_POSTS, id=ident, change=change, now=tx.now)
-    return from_row(row) if row else None
+def count_posts(tx: Tx, ident: Id, change: int) -> None:
+    """Move the number of posts by ``change`` (+1 also notes the time)."""
+    tx.run(COUNT_POSTS, id=ident, change=change, now=tx.now)
+
+
+def count_own_post(tx: Tx, author: Actor) -> Actor:
+    """One post more; the author as they are then, for those who show them."""
+    row = tx.one(COUNT_OWN_POST, id=author.id, change=1, now=tx.now)
+    return from_row(row) if row else author
 
 
 def count_follow(tx: Tx, follower: Id, followee: Id, change: int) -> None:

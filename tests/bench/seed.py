@@ -6,7 +6,7 @@ Written with the store's own functions while no server runs, so that it is what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,8 @@ class Seed:
 async def fill(config_path: Path, seed: Seed) -> Id:
     """Make the database of a configuration and fill it; the reader's id."""
     config = prepare(load(config_path, environ={}))
-    site = site_of(config)
+    # What is there from the start has its previews, if any: nothing is to be looked for when the clock runs.
+    site = replace(site_of(config), may_preview=lambda _: False)
     async with opened_database(config) as database:
         await prepare_database(database, site)
         people = await database.write(_local_people, site, seed.world)
