@@ -78,7 +78,7 @@ drafts = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chosen=st.lists(drafts, min_size=1, max_size=4))
 def test_the_preview_names_whom_the_post_reaches(
     tmp_path_factory: pytest.TempPathFactory, chosen: list[dict[str, Any]]

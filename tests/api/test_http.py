@@ -206,7 +206,7 @@ def path_of(route: Route, values: list[str]) -> str:
     return "/".join(parts)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_nothing_makes_a_server_error(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Any route of the registry with any parameters, by somebody signed in: an answer that says what is wrong."""

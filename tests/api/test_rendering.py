@@ -148,7 +148,7 @@ def everything(tx: Tx, viewer: Id) -> list[Id]:
     ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(played=steps)
 def test_what_is_kept_is_what_is_true(
     tmp_path_factory: pytest.TempPathFactory, played: list[tuple[str, int, int]]

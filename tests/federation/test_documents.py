@@ -383,7 +383,7 @@ async def _read_and_sent(terms: dict[str, Any], drafts: list[dict[str, Any]]) ->
             assert top["totalItems"] == len(wide)
 
 
-@settings(max_examples=20, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(TERMS, DRAFTS)
 def test_what_may_be_read_is_what_would_be_sent(terms: dict[str, Any], drafts: list[dict[str, Any]]) -> None:
     asyncio.run(_read_and_sent(terms, drafts))

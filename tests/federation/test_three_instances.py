@@ -488,13 +488,13 @@ async def _run(operations: list[tuple[Any, ...]], **terms: Any) -> None:
                 assert story.ledger.faults(sender.host, sent.host, data) == []
 
 
-@settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(st.lists(OPERATIONS, min_size=3, max_size=10))
 def test_nothing_ever_goes_further_than_its_reach(operations: list[tuple[Any, ...]]) -> None:
     asyncio.run(_run(operations))
 
 
-@settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(st.lists(OPERATIONS, min_size=3, max_size=10))
 def test_nor_where_the_terms_let_posts_be_called_public(operations: list[tuple[Any, ...]]) -> None:
     asyncio.run(_run(operations, public_addressing=True))

@@ -376,7 +376,7 @@ async def _fuzz_inbox(bodies: list[Any]) -> None:
             assert {s.host for s in attacked.world.internet.sent} <= {CLINIC, LAB}
 
 
-@settings(max_examples=12, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(st.lists(activities() | st.binary(max_size=200) | VALUES, min_size=20, max_size=60))
 def test_whatever_a_partner_sends(bodies: list[Any]) -> None:
     asyncio.run(_fuzz_inbox(bodies))
@@ -405,7 +405,7 @@ async def _fuzz_requests(requests: list[tuple[str, str, dict[str, str]]]) -> Non
             assert await attacked.clinic.rows() == before
 
 
-@settings(max_examples=10, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=7, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(
         st.tuples(
@@ -451,7 +451,7 @@ async def _fuzz_client(calls: list[tuple[str, Any]]) -> None:
             assert {s.host for s in attacked.world.internet.sent} <= {CLINIC, LAB}
 
 
-@settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from(ROUTES), WORDS | VALUES), min_size=20, max_size=50))
 def test_whatever_an_app_sends(calls: list[tuple[str, Any]]) -> None:
     asyncio.run(_fuzz_client(calls))

@@ -184,7 +184,7 @@ def world_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     server.drop(name)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chosen=st.lists(worlds, min_size=1, max_size=3))
 def test_sql_and_the_rule_decide_the_same(world_url: str, chosen: list[AWorld]) -> None:
     async def check() -> None:
