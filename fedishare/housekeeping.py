@@ -63,7 +63,7 @@ GATHER_SECONDS = 2.0
 """Between a post and its being taken into the index for search, so that a burst is taken in together."""
 SEARCH_SECONDS = 30.0
 """Between looks at what was left over, because the database could not be written then."""
-REST = 9.0
+REST = 19.0
 """So many times as long as a batch for the index took, nothing is done for it: posting comes first."""
 
 _ANYTHING = DeliveryFacts("Delete")
