@@ -135,7 +135,8 @@ async def test_a_deadlock_is_run_again(pair: tuple[Database, Database]) -> None:
         tx.run(BUMP, word=other)
 
     await asyncio.gather(first.write(bump, "a", "b"), second.write(bump, "b", "a"))
-    assert len(runs) == 3
+    # Once more at least; whoever is run again may meet the other one in the same way before it is through.
+    assert len(runs) >= 3
     assert await first.read(lambda tx: tx.all(Sql("t", "SELECT n FROM note"))) == [(2,), (2,)]
 
 
